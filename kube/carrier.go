@@ -19,7 +19,7 @@ type loginDialer struct {
 	carrier       carrier.Carrier
 	api           *api.Client
 	namespace     func() string
-	trustLoginFor time.Duration // the constant; shorter in tests
+	trustLoginFor time.Duration // normally normally the constant; shorter in tests
 }
 
 // dial dials, and logs in and dials again if the login turns out to have expired.
@@ -28,7 +28,7 @@ func (d *loginDialer) dial(ctx context.Context, endpoints []endpoint, renew carr
 		return nil, err
 	}
 	conn, err := d.dialOnce(ctx, endpoints, renew)
-	err = d.unlessLoginFailed(ctx, err)
+	err = d.checkLogin(ctx, err)
 	if d.api.Login.Renews() && errors.As(err, new(*fault.Login)) {
 		if err := d.api.Login.Ensure(ctx); err != nil {
 			return nil, err
@@ -41,10 +41,10 @@ func (d *loginDialer) dial(ctx context.Context, endpoints []endpoint, renew carr
 // trustLoginFor is how long an accepted login counts as valid without asking the API server again.
 const trustLoginFor = 5 * time.Second
 
-// unlessLoginFailed returns err, or a *fault.Login if err is a 401 that the API server did not send and the API server
-// refuses the login as well. The 401 may be a kubelet's that does not know the API server, or that of a proxy that checks
-// logins in the API server's place.
-func (d *loginDialer) unlessLoginFailed(ctx context.Context, err error) error {
+// checkLogin returns a *fault.Login if err is a 401 from elsewhere and the API server refuses the login as well, and
+// err otherwise. The 401 may be a kubelet's that does not know the API server, or that of a proxy that checks logins in
+// the API server's place.
+func (d *loginDialer) checkLogin(ctx context.Context, err error) error {
 	var node *fault.Node
 	var blocked *fault.Blocked
 	switch {

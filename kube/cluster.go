@@ -236,8 +236,8 @@ func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err
 	return ctx, func() { cancel(); c.dialing.Done() }, nil
 }
 
-// LogIn logs in again, and then does what Check does. It runs a credential plugin even if its credentials are still valid,
-// so it is only for when the user asked for it.
+// LogIn logs in again, and then does what Check does. It runs a credential plugin even if its credentials are still
+// valid, so it is only for requests by the user.
 func (c *Cluster) LogIn(ctx context.Context) error {
 	c.api.Login.Forget()
 	return c.Check(ctx)
@@ -251,7 +251,8 @@ func (c *Cluster) Plugin() string {
 	return ""
 }
 
-// LoggedIn reports whether there are credentials, so that a question runs no plugin and asks no identity provider.
+// LoggedIn reports whether a request to the API server would find credentials without running a plugin or contacting an
+// identity provider.
 func (c *Cluster) LoggedIn() bool { return c.api.Login.LoggedIn() }
 
 // Look finds out whether the API server can be reached now, and reports that to Health. It is for when the machine woke up
@@ -273,12 +274,12 @@ func (c *Cluster) API() *api.Client { return c.api }
 // Connections returns how many connections into the cluster are open.
 func (c *Cluster) Connections() int { return c.carrier.Connections() }
 
-// Check finds out whether the API server can be reached and accepts the login, by asking for the two rights that dials need
-// first. Lacking them is logged, and is no error. Errors are those of package fault: *fault.Unreachable, *fault.Login, and
-// *fault.Forbidden if the user may not even ask for their rights. The two questions are asked at the same time, and their
-// connections are kept: the first dial needs two as well.
+// Check finds out whether the API server can be reached and accepts the login, by asking for the two rights that dials
+// need first. Lacking them is logged, and is no error. Errors are those of package fault: *fault.Unreachable,
+// *fault.Login, and *fault.Forbidden if the user may not even ask for their rights. The two requests are sent at the
+// same time, and their connections are kept, because the first dial needs two as well.
 //
-// Check is only for when the user asked for it: it runs a credential plugin again at once that failed lately.
+// Check is only for requests by the user, because it immediately runs a credential plugin again that has just failed.
 func (c *Cluster) Check(ctx context.Context) error {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {

@@ -18,17 +18,18 @@ type Policy struct {
 	// HostNetwork allows Pods on their node's network. A port-forward to such a Pod reaches the node's own localhost and
 	// everything that listens there. Otherwise such Pods are refused with *fault.HostNetwork.
 	HostNetwork bool
-	// Addresses are in the cluster without asking the API server.
+	// Addresses are ranges that count as the cluster's without asking the API server.
 	Addresses []netip.Prefix
 	// Namespaces are those whose Services may have names that other networks have as well, such as web.dev. Namespace
 	// counts as one of them.
 	Namespaces []string
-	// Domain is the cluster's own domain, besides cluster.local. Of the names that end in .svc or .pod and a public domain,
-	// only those in this domain are in the cluster. The owner of another domain could let such a name lead to a page of its
-	// own first, and to nothing once the browser should take that page for a Service's.
+	// Domain is the cluster's own domain, besides cluster.local. Of the names that end in .svc or .pod and a public
+	// domain, only those in this domain are in the cluster. Otherwise, the owner of another domain could make such a
+	// name resolve to a server of theirs first, and to nothing later, so that the browser takes their page for one of a
+	// Service.
 	Domain string
-	// Public reports whether other networks have a name of two labels. Such a name is outside, unless its namespace is
-	// Namespace or one of Namespaces. If Public is nil, no name is public.
+	// Public reports whether a name of two labels exists in other networks. Such a name is outside, unless its
+	// namespace is Namespace or one of Namespaces. If Public is nil, no name is public.
 	Public func(ctx context.Context, host string) (bool, error)
 	// Outside dials hosts outside that a name of the cluster leads to: the host of an ExternalName, or an endpoint without a
 	// Pod. The address has the form "host:port". If Outside is nil, they are refused with *fault.Unsupported.

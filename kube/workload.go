@@ -10,10 +10,10 @@ import (
 	"fairlead/kube/objects"
 )
 
-// apps is the last label of the names of workloads, as the API group is of their resource.
+// apps is the last label of a name of a workload. It is also the API group of workloads.
 const apps = "apps"
 
-// workloadOf returns the name for the labels NAME.NAMESPACE.KIND.apps. No DNS has this form.
+// workloadOf returns the name for the labels NAME.NAMESPACE.KIND.apps. No name in a DNS has this form.
 func workloadOf(labels []string) (name, bool) {
 	n := len(labels)
 	if n != 4 || labels[3] != apps || objects.Workloads[labels[2]] == "" {
@@ -53,7 +53,7 @@ func (r *resolver) workload(ctx context.Context, n name, port int, to *resolutio
 	return nil
 }
 
-// podsOf asks for the Pods that a workload selects.
+// podsOf returns the Pods that a workload selects.
 func (l *podLookup) podsOf(ctx context.Context, n name) ([]objects.Pod, error) {
 	pods, _, err := l.selected.get(ctx, n, func(ctx context.Context) ([]objects.Pod, error) {
 		selector, err := l.ask.WorkloadSelector(ctx, n.kind, n.namespace, n.service)

@@ -9,8 +9,8 @@ import (
 	"fairlead/app/menu"
 )
 
-// The scripts that run in a terminal window. What they are about is in their arguments: names come from kubeconfigs, and a
-// shell must not read them. $1 is this program, $2 the context as a flag, and the rest a command.
+// The scripts that run in a terminal window. Names are passed as arguments, because they come from kubeconfigs and a
+// shell must not interpret them. $1 is this program, $2 the context as a flag, and the rest a command.
 const (
 	// diagnoseScript and loginScript leave the window open, so that what was printed can be read.
 	diagnoseScript = `"$@"` + waitForEnter

@@ -87,7 +87,7 @@ func findEntry(p *instance.Instance, name string) (entry kubeconfig.Context, pro
 	return entry, nil, err
 }
 
-// diagnose prints the steps to the chart's target. namespace is that of names without one, if it is not empty.
+// diagnose prints the steps to the chart's target. namespace applies to names without one, unless it is empty.
 func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, namespace string, chart *chart) error {
 	if entry.Err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
@@ -135,8 +135,8 @@ func ownAddress(p *instance.Instance, address netip.AddrPort) bool {
 	return false
 }
 
-// hostAndPort returns the host and port of a URL, and anything else unchanged. What no client could ask for is a usage
-// error.
+// hostAndPort returns the host and port of a URL, and anything else unchanged. Text that no client could ask for is a
+// usage error.
 func hostAndPort(asked string) (string, error) {
 	if u, err := url.Parse(asked); err == nil && u.Host != "" {
 		asked = u.Host
@@ -196,7 +196,7 @@ func (c *chart) step(s kube.Step) {
 	}
 }
 
-// through describes the forward proxy on the way to a host outside, if there is one.
+// through describes the forward proxy for a host outside, if there is one.
 func (c *chart) through(ctx context.Context, address string) string {
 	via, err := c.others.Forward(ctx, address)
 	if err != nil || via == nil {

@@ -269,7 +269,7 @@ func Forwards(ctx context.Context, o command.Options, names []string) error {
 			}
 			return printNames(out, addresses)
 		case len(rows) == 0:
-			return sayNothing(noForwards(names))
+			return printNone(noForwards(names))
 		}
 		_, err = printTable(out, o, forwardColumns, rows)
 		return err

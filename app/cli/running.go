@@ -53,14 +53,14 @@ func printConnections(out table.Output, o command.Options, open []control.Connec
 		return err
 	}
 	if len(open) == 0 {
-		return sayNothing("No connection is open.")
+		return printNone("No connection is open.")
 	}
 	_, err := printTable(out, o, connectionColumns(now), open)
 	return err
 }
 
-// sayNothing says, as kubectl does on stderr, that there is nothing to print.
-func sayNothing(text string) error {
+// printNone prints text that there is nothing to print, on stderr as kubectl does.
+func printNone(text string) error {
 	_, err := fmt.Fprintln(os.Stderr, text)
 	return err
 }
@@ -80,7 +80,7 @@ func CloseConnections(ctx context.Context, o command.Options, names []string) er
 			fmt.Printf("%s  %d %s closed\n", name, counts[name], connections)
 		}
 		if len(counts) == 0 {
-			return sayNothing("No context is on.")
+			return printNone("No context is on.")
 		}
 		return nil
 	})
@@ -137,13 +137,13 @@ func printServices(out table.Output, o command.Options, found []control.Service)
 	case o.Output == "name":
 		return printNames(out, names)
 	case len(rows) == 0:
-		return sayNothing("No Service with a TCP port was found.")
+		return printNone("No Service with a TCP port was found.")
 	}
 	_, err := printTable(out, o, serviceColumns, rows)
 	return err
 }
 
-// LogIn logs in to the cluster of a context that is on again. If that fails, the error says what to do.
+// LogIn logs in again to the cluster of a context that is on. If that fails, the error says what to do.
 func LogIn(ctx context.Context, o command.Options, name string) error {
 	name, err := orCurrent(o, name)
 	if err != nil {
@@ -166,7 +166,7 @@ func LogIn(ctx context.Context, o command.Options, name string) error {
 	})
 }
 
-// quitTimeout bounds how long a Fairlead that was asked to quit may take; its own bounds are shorter.
+// quitTimeout bounds how long the running Fairlead may take to quit; its own timeouts are shorter.
 const quitTimeout = 30 * time.Second
 
 // Quit ends the running Fairlead, and returns when it has ended.
@@ -182,7 +182,7 @@ func Quit(ctx context.Context, _ command.Options) error {
 		ctx, cancel := context.WithTimeout(ctx, quitTimeout)
 		defer cancel()
 		for range c.Watch(ctx) {
-			// Its stream ends with it.
+			// The stream ends when the program does.
 		}
 		if ctx.Err() != nil {
 			return errors.New("the running Fairlead has not ended yet")

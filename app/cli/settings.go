@@ -49,8 +49,9 @@ func SettingsPath(context.Context, command.Options) error {
 	return err
 }
 
-// SettingsCheck prints what is wrong in the settings and with what they name: certificates, kubeconfig files, the
-// browser, contexts, local ports. A context that no kubeconfig has today is not an error, nor is one that has to leave its port.
+// SettingsCheck prints what is wrong in the settings, and with the certificates, kubeconfig files, browser, contexts
+// and local ports that they name. A context that no kubeconfig has now is reported but is no error, and neither is one
+// that has to change its port.
 func SettingsCheck(_ context.Context, o command.Options) error {
 	file, err := settings.ConfigFile()
 	if err != nil {
@@ -121,7 +122,7 @@ func wrongCertificate(files settings.TLS) error {
 	return nil
 }
 
-// wrongListener returns why a fixed local port cannot be opened. What the running Fairlead has opened is fine.
+// wrongListener returns why a fixed local port cannot be opened. A port that the running Fairlead has opened is fine.
 func wrongListener(at netip.AddrPort) error {
 	err := instance.CanListen(at)
 	if err == nil {

@@ -41,7 +41,7 @@ func On(ctx context.Context, o command.Options, names []string) error {
 	})
 }
 
-// production returns those of the named contexts that want a confirmation.
+// production returns those of the named contexts that require a confirmation.
 func production(ctx context.Context, c *control.Client, names []string) []string {
 	status, err := c.Status(ctx)
 	if err != nil {
@@ -115,7 +115,7 @@ func printOn(out, stderr io.Writer, s session.State) {
 	fmt.Fprintf(out, "%s  %s\n", s.Name, where(s))
 }
 
-// where returns the URL of a context's proxy or, where only forwards are served, these.
+// where returns the URL of a context's proxy, or its forwards if there is no proxy.
 func where(s session.State) string {
 	if s.Endpoints.ProxyAddress() != "" {
 		return s.URL()
@@ -237,7 +237,7 @@ func Env(ctx context.Context, o command.Options, name string) error {
 	})
 }
 
-// thisShell returns the snippet kind for the shell of the user, as far as it can be known.
+// thisShell returns the snippet kind for the user's shell, or the system's default.
 func thisShell() string {
 	shell := filepath.Base(os.Getenv("SHELL"))
 	for _, kind := range []string{"fish", "zsh", "bash", "sh"} {
@@ -260,8 +260,8 @@ func SnippetKinds() []string {
 	return ids
 }
 
-// OpenBrowser makes the running Fairlead open a browser in a context's cluster, at a URL or at the proxy's own page. A URL
-// without a scheme is one of http.
+// OpenBrowser makes the running Fairlead open a browser in a context's cluster, at a URL or at the proxy's own page. A
+// URL without a scheme gets http.
 func OpenBrowser(ctx context.Context, o command.Options, name, url string) error {
 	name, err := orCurrent(o, name)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// terminals are the programs that open a terminal window, with what precedes the command that they run: first what stands
-// for the user's choice, then those of desktops, and the others.
+// terminals are the programs that open a terminal window, in the order in which they are tried: the user's choice,
+// those of the desktop, and others. before is what precedes the command that they run.
 var terminals = []struct {
 	program string
 	before  []string
@@ -57,8 +57,8 @@ func terminal() (path string, before []string, err error) {
 	return "", nil, errNoTerminal
 }
 
-// OpenTerminal opens a terminal window that runs a command, whose words no shell reads. It returns when the window's program
-// was started and has not failed within some seconds. ctx bounds that wait and does not end the window.
+// OpenTerminal opens a terminal window that runs a command without a shell. It returns when the terminal has been
+// started and has not failed within some seconds. ctx bounds that wait and does not end the terminal.
 func OpenTerminal(ctx context.Context, command ...string) error {
 	path, before, err := terminal()
 	if err != nil {

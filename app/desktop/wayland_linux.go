@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// errNoDataControl means that the compositor lets only programs with a window in front copy. GNOME's is one.
+// errNoDataControl means that the compositor lets only a program with the focused window copy, as in GNOME.
 var errNoDataControl = errors.New("this Wayland compositor does not let programs without a window copy")
 
 // dataControls are the names of the protocol by which a program without a window owns the clipboard. The two versions,
@@ -32,13 +32,13 @@ const (
 )
 
 // A waylandSelection is a text that this program owns as the Wayland clipboard, on a connection of its own. One
-// goroutine responds to programs that paste. It ends when another program copies something, when the compositor goes,
+// goroutine responds to programs that paste. It ends when another program copies something, when the compositor ends,
 // or when end is called.
 type waylandSelection struct {
 	copied
-	wire *waylandWire
-	done chan struct{}
-	gave sync.WaitGroup // goroutines that write to programs that paste
+	wire    *waylandWire
+	done    chan struct{}
+	writers sync.WaitGroup // goroutines that write to programs that paste
 }
 
 func (s *waylandSelection) end()                   { _ = s.wire.conn.Close() }
@@ -55,16 +55,16 @@ func newWaylandSelection(ctx context.Context, display string, what copied) (*way
 		return nil, fmt.Errorf("the Wayland clipboard: %w", err)
 	}
 	s := &waylandSelection{copied: what, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
-	give := context.AfterFunc(ctx, s.end) // give up on a compositor that does not respond
+	stop := context.AfterFunc(ctx, s.end) // give up on a compositor that does not respond
 	if err := s.takeOwnership(); err != nil {
-		give()
+		stop()
 		s.end()
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, fmt.Errorf("the Wayland clipboard: %w", err)
 	}
-	if !give() {
+	if !stop() {
 		return nil, fmt.Errorf("the Wayland clipboard: %w", context.Cause(ctx))
 	}
 	go s.serve()
@@ -115,7 +115,7 @@ var errTaken = errors.New("another program copied something")
 // serve responds to pastes until another program owns the clipboard or the connection ends.
 func (s *waylandSelection) serve() {
 	defer close(s.done)
-	defer s.gave.Wait()
+	defer s.writers.Wait()
 	defer s.wire.closeFiles()
 	defer s.end()
 	for {
@@ -143,9 +143,9 @@ func (s *waylandSelection) event(e waylandEvent) {
 	if file == nil {
 		return
 	}
-	s.gave.Go(func() {
+	s.writers.Go(func() {
 		defer func() { _ = file.Close() }()
-		// If a program goes away in between, that is not our problem.
+		// If a program ends in between, that does not matter.
 		_ = file.SetWriteDeadline(time.Now().Add(pasteTime))
 		_, _ = file.WriteString(text)
 	})

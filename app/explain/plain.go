@@ -24,7 +24,7 @@ var secrets = regexp.MustCompile(`(?i)(://)[^/@\s]+@` +
 	`|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`)
 
 // Plain makes text of unknown origin safe for a sentence on a screen: one line, without control characters, without
-// characters that change the direction or are invisible, except those that belong to their neighbours, without anything
+// characters that change the direction or are invisible, except for joiners such as those in emoji, without anything
 // that looks like a credential, and with at most limit characters. Longer text is cut in the middle.
 func Plain(text string, limit int) string {
 	// Text far beyond the limit is dropped first, because it may be megabytes.

@@ -9,8 +9,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A row is one cause: the codes for programs, how it is recognized and explained to people, and what of that is public;
-// nil stands for next to nothing.
+// A row is one cause: the codes for programs, a function that recognizes and explains it, and one that returns which
+// words web pages may read; if that is nil, almost none.
 type row struct {
 	socks5      byte
 	socks4      byte

@@ -10,8 +10,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// through is the fault of a forward proxy on the way to a host outside, or what it reports of that host. Its error is in
-// the words of package net and the system, also for what the proxy reports.
+// through is an error of a forward proxy for a host outside, or an error about that host that the proxy reports. In
+// both cases it wraps errors of package net and the system.
 type through interface {
 	error
 	// ForwardProxy returns the name of the proxy in the settings, which is empty for one of the environment, its address,
@@ -28,7 +28,8 @@ const (
 	throughCertificate = "certificate" // it wants a client certificate
 )
 
-// isThrough returns a function that reports whether a forward proxy has a problem, and is one of those that cause tells.
+// isThrough returns a function that reports whether an error is of this problem, and cause, unless it is nil, returns
+// true for it.
 func isThrough(problem string, cause func(error) bool) func(through) bool {
 	return func(e through) bool {
 		_, _, p := e.ForwardProxy()
@@ -54,7 +55,7 @@ func throughName(e through) string {
 	return fmt.Sprintf("upstream %s (%s)", name(named), name(address))
 }
 
-// throughSetting says where a forward proxy is set.
+// throughSetting returns a sentence that says where a forward proxy is set.
 func throughSetting(e through) string {
 	if named, _, _ := e.ForwardProxy(); named != "" {
 		return "It is set in the settings, below upstreams."

@@ -15,11 +15,12 @@ import (
 	"fairlead/proxy/hostport"
 )
 
-// Outside is how a context's hosts outside are reached: its routes in their order, and the last one for all others.
+// Outside is how the hosts outside a context's cluster are reached: by the first route that matches. The last route
+// matches all hosts.
 type Outside struct {
 	routes []outsideRoute
 	direct direct.Dialer
-	// cluster is what upstreams in the cluster are reached through; nil until it is open.
+	// cluster connects to upstreams in the cluster; nil until it is open.
 	cluster atomic.Pointer[kube.Cluster]
 	beyond  atomic.Pointer[beyond] // the direct route of a context with a Konnectivity server; nil until it is open
 }
@@ -144,7 +145,8 @@ func (o *Outside) rules() []proxy.Rule {
 	return rules
 }
 
-// usualPort returns the number of a target's port. A host outside has no names of its own for ports, but the usual ones.
+// usualPort returns the number of a target's port. Unlike a Service, a host outside has no port names of its own, so
+// the system's names apply.
 func usualPort(ctx context.Context, t proxy.Target) (uint16, error) {
 	if t.PortName == "" {
 		return t.Port, nil

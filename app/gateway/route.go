@@ -19,13 +19,12 @@ const (
 	outsideRule = "outside"
 )
 
-// rules returns the routes of a context's clients: to the cluster what it owns, and everything else as the settings
-// say.
+// rules returns the rules for a context's clients: targets that the cluster owns go there, and all others where the
+// settings say.
 func rules(cluster *kube.Cluster, outside *Outside, c settings.Context) []proxy.Rule {
 	own := proxy.Rule{
 		Name: clusterRule, Match: matchOwned(cluster), SameOrigin: c.CrossSite == settings.RefuseCrossSite,
-		// The API server leads connections to the Pod that it knows by that name. Certificates of Pods are seldom for the
-		// names that clients have for them.
+		// The API server authenticates the Pod. The certificate of a Pod is rarely for the name that a client uses.
 		TLS: &tls.Config{InsecureSkipVerify: true},
 	}
 	return append([]proxy.Rule{own}, outside.rules()...)
@@ -38,7 +37,7 @@ func (g *Gateways) direct(c settings.Context) direct.Dialer {
 	}}
 }
 
-// matchOwned returns a match for the targets that a cluster owns. What carries a target is what the cluster's lookup found.
+// matchOwned returns a Match for the targets that a cluster owns. Its Dialer is the result of the cluster's lookup.
 func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (proxy.Dialer, error) {
 	return func(ctx context.Context, t proxy.Target) (proxy.Dialer, error) {
 		host, err := cluster.Lookup(ctx, t.Host)
@@ -64,8 +63,8 @@ func (o *Outside) isPublic(ctx context.Context, host string) (bool, error) {
 	return isPublic(ctx, o.direct, host)
 }
 
-// isPublic reports whether a name may lead outside by the direct route: it resolves on this machine, or it would be sent to
-// a forward proxy that this machine uses, whose names are not known here.
+// isPublic reports whether a name may lead outside by the direct route: it resolves on this machine, or it would be
+// sent to a forward proxy, which may be able to resolve it.
 func isPublic(ctx context.Context, outside direct.Dialer, host string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()

@@ -12,9 +12,9 @@ import (
 	"fairlead/kube/filewatch"
 )
 
-// Control serves the control socket until ctx ends. The tray takes the socket over from a serve that has it. A serve
-// leaves the socket to another Fairlead until that one has ended. Fairlead works without the socket, so failures are
-// only logged. quit makes the program end.
+// Control serves the control socket until ctx ends. The tray takes the socket over from a running serve. A serve leaves
+// the socket to another Fairlead until that has ended. Fairlead works without the socket, so failures are only logged.
+// quit makes the program end.
 func (p *Instance) Control(ctx context.Context, model OrderedModel, kind control.Kind, quit func()) error {
 	p.Log.Debug().Str("version", Version()).Str("kind", string(kind)).Msg("started")
 	defer func() { p.Log.Debug().Str("kind", string(kind)).Msg("ended") }()

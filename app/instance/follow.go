@@ -83,7 +83,7 @@ func (p *Instance) settingsChanged(ctx context.Context, model *session.Manager) 
 	}
 }
 
-// tryUpdateModel calls UpdateModel where the model may have stopped already.
+// tryUpdateModel is UpdateModel for callers that cannot return an error. The model may have stopped already.
 func (p *Instance) tryUpdateModel(ctx context.Context, model *session.Manager) {
 	if err := p.UpdateModel(ctx, model); err != nil && ctx.Err() == nil {
 		p.Log.Debug().Err(err).Msg("model not updated")

@@ -38,7 +38,7 @@ func (p *Instance) AddForward(ctx context.Context, model *session.Manager, name 
 	return p.addForward(ctx, model, name, e, false)
 }
 
-// ReplaceForward is like AddForward, but in place of another target to which the context's port may lead so far.
+// ReplaceForward is like AddForward, but if the context's port has another target, it replaces that.
 func (p *Instance) ReplaceForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint) error {
 	return p.addForward(ctx, model, name, e, true)
 }

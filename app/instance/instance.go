@@ -39,14 +39,14 @@ type Instance struct {
 	Outputs    *logging.Outputs // Log is one of them
 	Dir        string
 	Gateways   *gateway.Gateways
-	drain      time.Duration // what open connections get at the end; 0 is the default
+	drain      time.Duration // how long open connections may continue at the end; 0 is the default
 	Changed    func()        // is called after the settings have changed, if it is set before Follow; it must not block
 	updating   sync.Mutex    // keeps updates of the model in the order in which the files were read
 }
 
-// Open reads the files and opens the log. It starts nothing else and sends nothing. Log lines that concern a person
-// also go to console, except the problems in the files at the start, which the caller prints by PrintProblems. path
-// names a kubeconfig file; an empty one stands for the files that kubectl would read.
+// Open reads the files and opens the log. It starts nothing else and sends nothing. Log lines for people also go to
+// console, except for the problems in the files at the start, which the caller prints with PrintProblems. path names a
+// kubeconfig file; an empty one stands for the files that kubectl would read.
 func Open(path string, console io.Writer) (*Instance, error) {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -78,8 +78,8 @@ func OpenStateless(path string) *Instance {
 	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), Outputs: logging.OpenJSON(os.Stdout, os.Stderr), drain: SidecarDrain})
 }
 
-// SidecarDrain is what open connections of a program without state get at its end. It is less than the time that the
-// program has to end.
+// SidecarDrain is how long open connections may continue when a program without state ends. It is less than the time
+// that the program has to end.
 const SidecarDrain = 8 * time.Second
 
 // systemSettings is where the settings are if there is no home directory.

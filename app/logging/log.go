@@ -1,5 +1,5 @@
-// Package logging writes Fairlead's log file, and to the console what concerns a person. Writing never waits for a disk
-// or a console.
+// Package logging writes Fairlead's log file, and lines for people to the console. Writing never waits for a disk or a
+// console.
 package logging
 
 import (
@@ -31,20 +31,20 @@ const flushTimeout = time.Second
 // that writes, so that no one else waits for a console that is not read or a disk that hangs.
 type Outputs struct {
 	Log                  zerolog.Logger
-	Quiet                zerolog.Logger // the log's file only, for what a person sees elsewhere
+	Quiet                zerolog.Logger // the log's file only, for what people see elsewhere
 	Out                  io.Writer      // stdout, for whole lines
 	Err                  io.Writer      // stderr, for whole lines
 	file, stderr, stdout *spool.Writer
 	close                func() error // of the file
 }
 
-// Open opens the log, dir/fairlead.log. Every connection is logged there, and what matters to a person also on stderr.
-// If the file cannot be written, stderr alone is used. Close ends what Open starts.
+// Open opens the log, dir/fairlead.log. Every connection is logged there, and what matters to people also on stderr. If
+// the file cannot be written, stderr alone is used. Close ends what Open starts.
 func Open(dir string, stdout, stderr io.Writer) *Outputs {
 	o := &Outputs{
 		stdout: spool.New(spool.Config{To: stdout}),
 		stderr: spool.New(spool.Config{To: stderr, Lost: func(n int) []byte {
-			return fmt.Appendf(nil, "fairlead: %d lines are missing here, for nothing read them; the log file has them\n", n)
+			return fmt.Appendf(nil, "fairlead: %d lines are missing here, because nothing read them; the log file has them\n", n)
 		}}),
 	}
 	o.Out, o.Err = o.stdout, o.stderr
@@ -70,7 +70,7 @@ func Open(dir string, stdout, stderr io.Writer) *Outputs {
 	return o
 }
 
-// OpenJSON opens a log without a file: lines of JSON on stderr, which carry what concerns a person as well.
+// OpenJSON opens a log without a file: lines of JSON on stderr, including the lines for people.
 func OpenJSON(stdout, stderr io.Writer) *Outputs {
 	o := &Outputs{
 		stdout: spool.New(spool.Config{To: stdout}),
@@ -87,7 +87,7 @@ func OpenJSON(stdout, stderr io.Writer) *Outputs {
 	return o
 }
 
-// start starts the writers, and takes over what libraries log.
+// start starts the writers, and redirects what libraries log.
 func (o *Outputs) start() {
 	for _, w := range []*spool.Writer{o.stdout, o.stderr, o.file} {
 		go w.Run()
@@ -175,7 +175,7 @@ func (l *levelled) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return l.Write(line)
 }
 
-// coloured reports whether w is a terminal that shows colours, and is wanted to.
+// coloured reports whether w is a terminal and should get colours.
 func coloured(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && table.For(file).Colour

@@ -19,12 +19,12 @@ func details(c session.State, x view, nested bool) []Item {
 		change = slices.Concat(snippets(c, x, extra), outside(c, x, nested), options(c, x, extra, nested))
 	}
 	if c.Reason != "" {
-		return join(c.Name, needed, ends(c), use, change) // a way out is as close as a cure
+		return join(c.Name, needed, ends(c), use, change) // stopping it is as close as the remedy
 	}
 	return join(c.Name, needed, use, change, ends(c))
 }
 
-// ends returns what starts a context again, unless it is offered already, and what stops it.
+// ends returns the items that restart a context, unless that is offered already, and stop it.
 func ends(c session.State) []Item {
 	stop := button("Stop", Click{Action: Stop, Context: c.Name})
 	_, again := tryAgain(c)
@@ -49,7 +49,7 @@ func copyURL(c session.State) Item {
 	return button("Copy "+c.URL(), Click{Action: action, Context: c.Name})
 }
 
-// shell offers what is used most: the setup for the user's own shell, and a terminal in which they are set.
+// shell offers the setup for the user's own shell, which is used most.
 func shell(c session.State, x view) []Item {
 	if x.Shell.ID == "" {
 		return nil

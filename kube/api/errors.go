@@ -37,7 +37,7 @@ func newFaults(config *rest.Config, contextName string) Faults {
 	return f
 }
 
-// from returns the fault that the error of a request stands for; ErrAbsent for a 404. A context.Canceled stays one.
+// from returns the fault for the error of a request, ErrAbsent for a 404, and context.Canceled unchanged.
 func (f Faults) from(err error, asked Question) error {
 	var status *StatusError
 	var big *fault.Oversized
@@ -79,7 +79,7 @@ func (f Faults) from(err error, asked Question) error {
 	return &fault.Unreachable{Server: f.Server, Err: inner}
 }
 
-// fromStatus returns the fault that a StatusError stands for.
+// fromStatus returns the fault for a StatusError.
 func (f Faults) fromStatus(status *StatusError, asked Question) error {
 	switch status.code {
 	case http.StatusNotFound:
@@ -109,7 +109,7 @@ func (f Faults) fromStatus(status *StatusError, asked Question) error {
 // ErrForeign reports that something other than the Kubernetes API answered.
 var ErrForeign = errors.New("its answer is not the Kubernetes API's")
 
-// A StatusError is the API server's refusal of a question, or an answer of something in its place.
+// A StatusError is the API server's refusal of a request, or the answer of something else in its place.
 type StatusError struct {
 	sent            int // the status code of the HTTP answer
 	code            int // the code in its body; without one, sent
@@ -120,7 +120,7 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return fmt.Sprintf("%d %s", e.code, Excerpt(e.reason)) }
 
-// refusalBounds are the bounds of a Status, of which only a few words are kept.
+// refusalBounds are the limits for a Status, of which only a short text is kept.
 var refusalBounds = jsonstream.Bounds{Bytes: 256 << 10, Elements: 1000, Memory: 64 << 10}
 
 // readRefusal returns an answer that refuses the question as a *StatusError, or a *fault.Oversized.

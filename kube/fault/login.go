@@ -15,14 +15,14 @@ const (
 	LoginExpired     LoginCause = "expired"     // refused, and the token or client certificate expired at Expired
 	LoginCertificate LoginCause = "certificate" // the client certificate was not accepted in the TLS handshake
 	LoginFile        LoginCause = "file"        // a token file that cannot be read, or is empty
-	LoginRenewal     LoginCause = "renewal"     // an OpenID Connect login that has expired, and has nothing to be renewed with
+	LoginRenewal     LoginCause = "renewal"     // an OpenID Connect login that has expired and cannot be renewed
 	PluginMissing    LoginCause = "missing"     // the plugin is not on this machine; SearchPath is where it was looked for
 	PluginDenied     LoginCause = "denied"      // the user's own kuberc does not allow the plugin
-	PluginNew        LoginCause = "new"         // it, or its arguments, are new in the kubeconfig since the user last allowed it
+	PluginNew        LoginCause = "new"         // the plugin or its arguments have changed in the kubeconfig since the user last allowed it
 	PluginTerminal   LoginCause = "terminal"    // the plugin needs a terminal (interactiveMode: Always)
 	PluginFailed     LoginCause = "failed"      // the plugin ended with status Exit, or could not be started
-	PluginSilent     LoginCause = "silent"      // the plugin still runs, or was ended after too long; it may wait for the user
-	PluginOutput     LoginCause = "output"      // the plugin printed something else than credentials
+	PluginSilent     LoginCause = "silent"      // the plugin still runs, or was ended because it took too long; it may be waiting for the user
+	PluginOutput     LoginCause = "output"      // the plugin printed something other than credentials
 
 	ProviderSilent      LoginCause = "provider silent"      // the identity provider did not answer in time
 	ProviderUnreachable LoginCause = "provider unreachable" // it cannot be connected to
@@ -45,7 +45,7 @@ type Login struct {
 	SearchPath string    // PluginMissing: the PATH it was looked for in; empty if Plugin is a path itself
 	Exit       int       // PluginFailed: its exit status; -1 if it was ended by a signal or could not be started
 	Detail     string    // the last line that the plugin wrote to stderr, cleaned and of limited length; may be empty
-	Hint       string    // the kubeconfig's own hint how to install the plugin, cleaned and of limited length; may be empty
+	Hint       string    // the hint in the kubeconfig how to install the plugin, cleaned and of limited length; may be empty
 	Command    string    // a command line that logs in again, to be run in a terminal; empty if none is known. Without secrets
 
 	Err error // more for the log; may be nil

@@ -10,7 +10,7 @@ import (
 // The accounts of this process.
 var accounts refcount.Map[accountKey, *account]
 
-// An accountKey differs between user entries, and changes with one, except with its tokens.
+// An accountKey identifies the settings of a user entry in a kubeconfig, except for its tokens.
 type accountKey [sha256.Size]byte
 
 func keyOf(c Config) accountKey {
@@ -22,7 +22,7 @@ func keyOf(c Config) accountKey {
 	return sha256.Sum256(text)
 }
 
-// join returns the account of a configuration. Its token may be renewed until leave is called; the last one to call that
+// join returns the account of a configuration. Its token may be renewed until leave is called. The last call of leave
 // ends a renewal.
 func join(c Config, p *provider, renewed func()) (a *account, leave func()) {
 	a, release := accounts.Acquire(keyOf(c), func() *account {
@@ -43,7 +43,7 @@ func join(c Config, p *provider, renewed func()) (a *account, leave func()) {
 	}
 }
 
-// end ends the renewal, waits for that, and saves the tokens. Without members no other renewal begins.
+// end stops the renewal, waits for it, and saves the tokens. Without members, no other renewal begins.
 func (a *account) end() {
 	a.mu.Lock()
 	running := a.running

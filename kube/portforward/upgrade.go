@@ -131,7 +131,7 @@ func (u *upgrader) tryProtocol(ctx context.Context, protocol string, ep Endpoint
 			return nil, err
 		case refused.retryAfter > 0 && tries < retryafter.Tries && retryafter.Wait(ctx, refused.retryAfter):
 		case refused.by == apiServer && refused.status == http.StatusUnauthorized && !renewed:
-			renewed = true // credential plugins and token files are asked again after a 401
+			renewed = true // credential plugins and token files are read again after a 401
 		default:
 			return nil, refused
 		}
@@ -312,11 +312,8 @@ func (u *upgrader) send(ctx context.Context, conn net.Conn, cert identity, req *
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil && len(body) == 0 {
-		body = nil
-	}
-	resp.Body = io.NopCloser(strings.NewReader(string(body)))
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // whatever arrived in time
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
 
@@ -343,7 +340,8 @@ func (echoTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: req}, nil
 }
 
-// currentIdentity returns the identity of a session that was dialled now. It reads token files, and sends nothing.
+// currentIdentity returns the identity that a session would have if it was dialled now. It reads token files, and sends
+// nothing.
 func (u *upgrader) currentIdentity(ctx context.Context) (identity, error) {
 	_, cert, err := u.route.certificate()
 	if err != nil {

@@ -21,7 +21,7 @@ type receiver struct {
 
 // step reads the head of a frame, the content of a control frame, or a piece of payload. If the payload is self's and
 // nothing of that stream is buffered, it goes into p. Only the caller that holds the turn may call it. The lock is held
-// before and after, and given up in between.
+// before and after, and released in between.
 func (r *receiver) step(self *Stream, p []byte) (int, error) {
 	if !r.frame.isComplete() {
 		r.session.mu.Unlock()

@@ -63,7 +63,7 @@ func (t *turns) interrupt(w *waiter) {
 
 // step does one step towards what w waits for: it reads the connection a little, or sleeps until the waiter that reads
 // has news. self is the stream that w reads for, nil if none, and p takes its payload; n bytes of it were read. The
-// session's lock is held before and after, and given up in between.
+// session's lock is held before and after, and released in between.
 func (t *turns) step(w *waiter, self *Stream, p []byte) (n int, err error) {
 	if t.session.err != nil {
 		return 0, streamError(t.session.err)

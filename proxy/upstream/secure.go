@@ -42,7 +42,7 @@ func (r *certificateRequest) watch(config *tls.Config) {
 }
 
 // isAlert reports whether a TLS server ended a connection by an alert that may be about the client's certificate (RFC
-// 8446, section 6.2). Package tls exports no type for those of a server.
+// 8446, section 6.2). Package tls exports no type for the alerts of a server.
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "remote error" {

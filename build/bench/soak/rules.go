@@ -25,7 +25,7 @@ type end int
 const (
 	well      end = iota
 	refused       // refused by the proxy
-	broken        // reset, or failed in another way that is not mistaken for its regular end
+	broken        // reset, or failed in another way that cannot be mistaken for a regular end
 	shortened     // ended in order with bytes missing
 	garbled       // wrong bytes, or more than were sent
 	stuck         // no progress until the timeout
@@ -61,7 +61,7 @@ func (r record) end() end {
 	return broken
 }
 
-// during returns the fault of its deployment during the connection, if there was one.
+// during returns a fault of the deployment that overlapped with the connection, if there was one.
 func (r record) during() (fault, bool) {
 	i := slices.IndexFunc(r.deployment.faults, func(t fault) bool { return r.begun.Before(t.to) && t.from.Before(r.over) })
 	if i < 0 {
