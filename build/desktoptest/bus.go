@@ -51,6 +51,19 @@ func (d *Desktop) startBus(t testing.TB) {
 	d.monitor = startMonitor(t, address)
 }
 
+// addService lets the session bus start a service of the machine, which the file describes.
+func (d *Desktop) addService(t testing.TB, file string) {
+	t.Helper()
+	service, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.write(t, "bus/services/"+filepath.Base(file), string(service))
+	if err := d.bus.BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err; err != nil {
+		t.Fatalf("make the session bus read its services: %v", err)
+	}
+}
+
 // Owned reports whether a name on the session bus has an owner.
 func (d *Desktop) Owned(t testing.TB, name string) bool {
 	t.Helper()

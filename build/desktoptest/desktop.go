@@ -24,6 +24,8 @@ const (
 	Recorder
 	// Dunst is the notification daemon dunst, which draws on the screen.
 	Dunst
+	// Shell is the service of the desktop itself, GNOME Shell or Plasma, which draws on the screen.
+	Shell
 )
 
 // Options configures a desktop. The zero value is an X server and a session bus: no panel, no notification service.
@@ -77,6 +79,8 @@ func Start(t testing.TB, o Options) *Desktop {
 		d.recorder = startRecorder(t, d.bus)
 	case o.Notifications == Dunst:
 		d.startDunst(t)
+	case o.Notifications == Shell && !o.GNOME && !o.Plasma:
+		t.Fatal("only GNOME Shell and Plasma show notifications themselves")
 	}
 	if o.GNOME {
 		d.env["XDG_CURRENT_DESKTOP"] = "GNOME"
@@ -86,6 +90,9 @@ func Start(t testing.TB, o Options) *Desktop {
 	}
 	if o.Panel || o.GNOME || o.Plasma {
 		d.startPanel(t)
+	}
+	if o.Notifications == Shell {
+		waitFor(t, "the notification service", d.panel.Output, func() bool { return d.Owned(t, notificationsName) })
 	}
 	return d
 }

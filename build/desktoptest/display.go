@@ -4,6 +4,7 @@ package desktoptest
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"image"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jezek/xgb"
+	"github.com/jezek/xgb/xproto"
 )
 
 // background is the background colour of the screen, as red, green and blue.
@@ -89,6 +91,30 @@ func (d *Desktop) Clipboard(t testing.TB) string {
 		return ""
 	}
 	return text
+}
+
+// WaitStill waits until nothing on the screen has changed for a while: menus are drawn after they have a place, and open
+// after the pointer has rested. The panel is left out, where Plasma lets an icon pulsate.
+func (d *Desktop) WaitStill(t testing.TB) {
+	t.Helper()
+	root := xproto.Setup(d.display).DefaultScreen(d.display).Root
+	top := panelHeight
+	if d.options.Plasma {
+		top = 0
+	}
+	var before []byte
+	var since time.Time
+	waitFor(t, "the screen to be still", nil, func() bool {
+		now, err := xproto.GetImage(d.display, xproto.ImageFormatZPixmap, xproto.Drawable(root), 0, int16(top),
+			uint16(d.options.Width), uint16(d.options.Height-panelHeight), 0xffffffff).Reply()
+		if err != nil {
+			t.Fatalf("read the screen: %v", err)
+		}
+		if !bytes.Equal(now.Data, before) {
+			before, since = now.Data, time.Now()
+		}
+		return time.Since(since) > 700*time.Millisecond
+	})
 }
 
 // Screenshot writes a picture of a part of the screen, or of all of it if area is empty, as a PNG file.

@@ -19,6 +19,9 @@ import (
 // GNOME Shell shows tray icons only with an extension, which Ubuntu and others ship enabled.
 const trayExtension = "ubuntu-appindicators@ubuntu.com"
 
+// shellNotifications describes how to start the notification service of GNOME Shell, which is a process of its own.
+const shellNotifications = "/usr/share/dbus-1/services/org.gnome.Shell.Notifications.service"
+
 // testExtension reports positions on the screen; see gnome/extension.js.
 const (
 	testExtension = "desktoptest@fairlead"
@@ -53,8 +56,10 @@ func MissingGNOME() error {
 			absent = append(absent, path)
 		}
 	}
-	if _, err := exec.LookPath("gnome-shell"); err != nil {
-		absent = append(absent, "gnome-shell")
+	for _, name := range []string{"gnome-shell", "gjs"} { // its notification service is run by gjs
+		if _, err := exec.LookPath(name); err != nil {
+			absent = append(absent, name)
+		}
 	}
 	if absent == nil {
 		return nil
@@ -70,12 +75,17 @@ func (d *Desktop) startGNOME(t testing.TB) {
 		t.Fatal(err)
 	}
 	d.write(t, "config/glib-2.0/settings/keyfile", shellSettings)
+	// Otherwise it begins with a notification, that it cannot lock the screen.
+	d.write(t, "data/gnome-shell/lock-warning-shown", "")
 	for _, name := range []string{"extension.js", "metadata.json"} {
 		text, err := testExtensionFiles.ReadFile("gnome/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		d.write(t, "data/gnome-shell/extensions/"+testExtension+"/"+name, string(text))
+	}
+	if d.options.Notifications == Shell {
+		d.addService(t, shellNotifications)
 	}
 	d.runGNOME(t)
 }

@@ -69,26 +69,14 @@ func (d *Desktop) startPlasma(t testing.TB) {
 	if err := MissingPlasma(); err != nil {
 		t.Fatal(err)
 	}
-	service, err := os.ReadFile(activitiesService)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.write(t, "bus/services/"+path.Base(activitiesService), string(service))
-	if err := d.bus.BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err; err != nil {
-		t.Fatalf("make the session bus read its services: %v", err)
-	}
-	err = fs.WalkDir(plasmaFiles, "plasma", func(file string, entry fs.DirEntry, err error) error {
+	d.addService(t, activitiesService)
+	err := fs.WalkDir(plasmaFiles, "plasma", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		text, err := plasmaFiles.ReadFile(file)
-		if err == nil && path.Base(file) == "kdeglobals" && d.options.Dark {
-			var colours []byte
-			colours, err = os.ReadFile(darkColours)
-			text = append(append(text, '\n'), colours...)
-		}
+		text, err := d.plasmaFile(file)
 		if err == nil {
-			d.write(t, "config/"+path.Base(file), string(text))
+			d.write(t, "config/"+path.Base(file), text)
 		}
 		return err
 	})
@@ -99,6 +87,31 @@ func (d *Desktop) startPlasma(t testing.TB) {
 	d.startPart(t, "kded5")
 	d.runPlasma(t)
 }
+
+// plasmaFile returns a file of settings, as the options of the desktop want it.
+func (d *Desktop) plasmaFile(file string) (string, error) {
+	text, err := plasmaFiles.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	switch name := path.Base(file); {
+	case name == "kdeglobals" && d.options.Dark:
+		colours, err := os.ReadFile(darkColours)
+		return string(text) + "\n" + string(colours), err
+	case name == "plasma-org.kde.plasma.desktop-appletsrc" && d.options.Notifications == Shell:
+		return strings.Replace(string(text), "AppletOrder=", "AppletOrder=6;", 1) + notificationApplet, nil
+	default:
+		return string(text), nil
+	}
+}
+
+// notificationApplet is the part of Plasma that shows notifications. It is at the left end of the panel, so that the icon
+// of the program under test is where it is without it.
+const notificationApplet = `
+[Containments][2][Applets][6]
+immutability=1
+plugin=org.kde.plasma.notifications
+`
 
 // startPart starts a part of Plasma. There is no system bus, on which it would find the machine's battery, disks and
 // network; but it does not start without one.

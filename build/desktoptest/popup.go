@@ -182,6 +182,19 @@ func (i *TrayItem) ClickWithMouse(t testing.TB, labels ...string) {
 	})
 }
 
+// Menus returns the areas of the open menus, the submenus last.
+func (d *Desktop) Menus(t testing.TB) []image.Rectangle {
+	t.Helper()
+	if !d.options.GNOME {
+		return d.openMenus(t)
+	}
+	drawn := d.Drawn(t)
+	if !drawn.Open {
+		return nil
+	}
+	return []image.Rectangle{drawn.Box.Rectangle()}
+}
+
 // menuOpen reports whether any menu is on the screen.
 func (d *Desktop) menuOpen(t testing.TB) bool {
 	t.Helper()

@@ -7,6 +7,8 @@ const PopupMenu = imports.ui.popupMenu;
 const NAME = 'fairlead.desktoptest.Shell';
 const INTERFACE = `<node><interface name="${NAME}">
   <method name="Menu"><arg type="s" direction="out"/></method>
+  <method name="Banner"><arg type="s" direction="out"/></method>
+  <method name="CloseBanner"></method>
   <method name="Style"><arg type="s" direction="in"/></method>
 </interface></node>`;
 
@@ -64,6 +66,15 @@ const service = {
                 return JSON.stringify({icon: box(button), open: button.menu.isOpen, box: box(button.menu.box), rows: rows(button.menu)});
         }
         return JSON.stringify({});
+    },
+    // Banner returns the position of the notification that is shown.
+    Banner() {
+        const banner = Main.messageTray._banner;
+        return JSON.stringify(banner && banner.visible ? box(banner) : {});
+    },
+    // CloseBanner dismisses the notification that is shown.
+    CloseBanner() {
+        Main.messageTray._banner?.notification.destroy();
     },
     // Style applies a stylesheet to the shell, as the extension "User Themes" does.
     Style(path) {
