@@ -14,12 +14,14 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +39,8 @@ type entry struct {
 // kubeconfigOf returns a kubeconfig with these contexts, each with a cluster and a user of its own.
 func kubeconfigOf(entries map[string]entry) map[string]any {
 	var contexts, clusters, users []any
-	for name, e := range entries {
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		e := entries[name]
 		contexts = append(contexts, map[string]any{"name": name, "context": map[string]any{
 			"cluster": name, "user": name, "namespace": e.namespace,
 		}})
@@ -65,12 +68,8 @@ func entryOf(t *testing.T, kubeconfig, context string) entry {
 // with returns an entry with changed fields of its cluster and another user.
 func (e entry) with(cluster, user map[string]any) entry {
 	changed := map[string]any{}
-	for k, v := range e.cluster {
-		changed[k] = v
-	}
-	for k, v := range cluster {
-		changed[k] = v
-	}
+	maps.Copy(changed, e.cluster)
+	maps.Copy(changed, cluster)
 	if user == nil {
 		user = e.user
 	}

@@ -232,6 +232,17 @@ exit 255
 // kubeconfig.
 func (d *onDesktop) cloud(t *testing.T) string {
 	t.Helper()
+	cloud := d.cloudEntry(t)
+	path := filepath.Join(d.Home(), "kubeconfig")
+	b := troubled{desktop: d}
+	b.write(t, path, kubeconfigOf(map[string]entry{"cloud": cloud}))
+	d.start(t, path)
+	return path
+}
+
+// cloudEntry installs cloudPlugin, and a terminal that shows nothing, and returns a context that logs in by it.
+func (d *onDesktop) cloudEntry(t *testing.T) entry {
+	t.Helper()
 	bin := filepath.Join(d.Home(), "bin")
 	admin := entryOf(t, cluster.KubeconfigToken, "demo-token")
 	for name, content := range map[string]string{
@@ -251,12 +262,9 @@ func (d *onDesktop) cloud(t *testing.T) string {
 	d.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	b := troubled{desktop: d}
 	b.write(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{"login-shell": false})
-	path := filepath.Join(d.Home(), "kubeconfig")
-	b.write(t, path, kubeconfigOf(map[string]entry{"cloud": admin.with(nil, map[string]any{"exec": map[string]any{
+	return admin.with(nil, map[string]any{"exec": map[string]any{
 		"apiVersion": "client.authentication.k8s.io/v1", "command": "aws", "args": []string{"eks", "get-token"}, "interactiveMode": "Never",
-	}})}))
-	d.start(t, path)
-	return path
+	}})
 }
 
 // A plugin's own advice is what is offered everywhere, and what is copied or run is what is shown.

@@ -27,6 +27,7 @@ func fewContexts(t *testing.T, dir string) string {
 		return map[string]any{"name": name, "context": map[string]any{"cluster": cluster, "user": user, "namespace": namespace}}
 	}
 	config["clusters"] = append(config["clusters"].([]any), map[string]any{"name": "away", "cluster": map[string]any{"server": "https://127.0.0.1:1"}})
+	config["current-context"] = "dev"
 	config["contexts"] = []any{
 		context("staging", "cluster", "admin", "default"), context("prod-eu", "cluster", "alice", "team"), context("away", "away", "alice", "web"),
 		context("legacy", "cluster", "admin", "default"), context("dev", "cluster", "alice", "team"), context("old", "gone", "alice", "default"),

@@ -5,51 +5,66 @@ package main
 import (
 	"fmt"
 	"image"
-	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"fairlead/build/desktoptest"
 )
 
-// TestPicturesOfNotifications takes pictures of Dunst's notifications, for task pictures.
+// TestPicturesOfNotifications takes the pictures of notifications, for task pictures. GNOME Shell and Plasma show them
+// themselves; next to xfce4-panel, Dunst does.
 func TestPicturesOfNotifications(t *testing.T) {
-	dir := os.Getenv("FAIRLEAD_PICTURES")
-	if !filepath.IsAbs(dir) {
-		t.Fatal("FAIRLEAD_PICTURES is no absolute path")
+	dir := picturesDir(t)
+	for _, look := range looks {
+		t.Run("look"+look.suffix, func(t *testing.T) {
+			look.options.Notifications = desktoptest.Shell
+			if !look.options.GNOME && !look.options.Plasma {
+				look.options.Notifications = desktoptest.Dunst
+			}
+			d := look.desktop(t)
+			notificationPictures(t, d, func(name string, want int) {
+				t.Helper()
+				d.shootCards(t, filepath.Join(dir, name+look.suffix+".png"), want)
+			}, look.options.GNOME)
+		})
 	}
-	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Dunst})
-	take := func(name string, want int) {
-		t.Helper()
-		d.icon.WaitFor(t, fmt.Sprint(want, " notifications"), func(desktoptest.Node) bool { return d.displayed(t) == want })
-		// What is still counted is drawn in place, and Dunst returns the text of a card only after it was closed.
-		time.Sleep(2 * time.Second)
-		d.Screenshot(t, filepath.Join(dir, name+".png"), image.Rect(640, 0, 1024, 400))
-		if _, err := d.Output(t, "dunstctl", "close-all"); err != nil {
-			t.Error(err)
-		}
-	}
-	d.cloud(t)
-	entries := map[string]entry{"kind-dev": entryOf(t, cluster.Kubeconfig, "demo"), "cloud": entryOf(t, cluster.KubeconfigToken, "demo-token").with(nil, map[string]any{
-		"exec": map[string]any{"apiVersion": "client.authentication.k8s.io/v1", "command": "aws", "interactiveMode": "Never"},
-	})}
+}
+
+// notificationPictures takes pictures of what a user is told. A desktop may show one notification at a time.
+func notificationPictures(t *testing.T, d *onDesktop, take func(name string, want int), single bool) {
+	lab := entryOf(t, cluster.Kubeconfig, "demo")
+	entries := map[string]entry{"kind-dev": lab, "cloud": d.cloudEntry(t)}
 	for _, name := range []string{"minikube", "prod-eu", "staging", "lab"} {
-		entries[name] = entry{cluster: map[string]any{"server": "https://127.0.0.1:1"}, user: map[string]any{"token": "none"}}
+		entries[name] = lab.with(map[string]any{"server": "https://127.0.0.1:1"}, nil)
 	}
-	troubled := troubled{desktop: d}
-	troubled.write(t, filepath.Join(d.Home(), "kubeconfig"), kubeconfigOf(entries))
-	d.icon.WaitAt(t, "kind-dev")
+	d.start(t, write(t, filepath.Join(d.Home(), "kubeconfig"), kubeconfigOf(entries)), "kind-dev")
+	d.icon.WaitShown(t)
 
 	url := d.commandOn(t, "kind-dev")
 	take("notification-on", 1)
 	d.command(t, "on", "cloud")
 	take("notification-login", 1)
 	d.command(t, "on", "--yes", "minikube", "prod-eu", "staging", "lab")
+	want := 2
+	if single {
+		want = 1
+		take("notification-trouble", want)
+	}
 	for i := range 10 {
 		if page, err := d.curl(t, url, fmt.Sprintf("http://bad-%d/", i)); err == nil {
 			t.Errorf("a bad name answered %q", page)
 		}
 	}
-	take("notifications", 2)
+	take("notifications", want)
+}
+
+// shootCards saves a picture of the notifications on the screen, and closes them.
+func (d *onDesktop) shootCards(t *testing.T, file string, want int) {
+	t.Helper()
+	whole := image.Rectangle{}
+	for _, card := range d.WaitCards(t, want) {
+		whole = whole.Union(card)
+	}
+	d.Screenshot(t, file, whole.Inset(-12))
+	d.CloseCards(t)
 }
