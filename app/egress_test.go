@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -120,10 +122,12 @@ func servingAt(t *testing.T, config string) (r *running, address string) {
 
 // What keeps a proxy from being ready is said, and what was made is removed by the command.
 func TestAnEgressThatCannotBeReadySaysWhy(t *testing.T) {
+	limits := "---\napiVersion: v1\nkind: LimitRange\nmetadata: {name: small, namespace: egress-limits}\nspec: {limits: [{type: Container, max: {memory: 64Mi}}]}\n"
 	quota := "---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few, namespace: %s}\nspec: {hard: {%s: 0}}\n"
-	for name, row := range map[string]struct{ image, quota, want string }{
+	for name, row := range map[string]struct{ image, quota, more, want string }{
 		"egress-image":       {image: "demo.local/nonsense:1", want: "The container of Deployment egress-image/fairlead-egress does not start: CreateContainerError"},
 		"egress-quota":       {image: ready, quota: "pods", want: "The quota of namespace egress-quota has no room for the Pod of Deployment egress-quota/fairlead-egress"},
+		"egress-limits":      {image: ready, more: limits, want: "The cluster does not admit the Pod of Deployment egress-limits/fairlead-egress: pods \"fairlead-egress-"},
 		"egress-few":         {image: ready, quota: "count/deployments.apps", want: "The cluster did not let your login create Deployments in namespace egress-few: "},
 		"egress-nonexistent": {image: ready, want: `The cluster did not let your login create Services in namespace egress-nonexistent: namespaces "egress-nonexistent" not found`},
 	} {
@@ -134,7 +138,7 @@ func TestAnEgressThatCannotBeReadySaysWhy(t *testing.T) {
 				// The cluster has no controller for quotas.
 				kubectl(t, "patch", "resourcequota", "few", "-n", name, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(`{"status":{"hard":{%q:"0"},"used":{%[1]q:"0"}}}`, row.quota))
 			} else if name != "egress-nonexistent" {
-				egressNamespace(t, name, "")
+				egressNamespace(t, name, row.more)
 			}
 			r := &running{state: t.TempDir()}
 			got := r.egress(t, "deploy", "demo", "-n", name, "--image", row.image, "--yes")
@@ -231,4 +235,35 @@ func TestWithoutTheRightsThereIsAManifest(t *testing.T) {
 func waitReadyIn(t *testing.T, namespace, name string) {
 	t.Helper()
 	kubectl(t, "rollout", "status", "deployment", name, "-n", namespace, "--timeout=60s")
+}
+
+// On a terminal it asks: once, and in production twice.
+func TestAnEgressIsAskedForAndInProductionTwice(t *testing.T) {
+	for _, row := range []struct {
+		name, settings, answers string
+		questions               int
+		made                    bool
+	}{
+		{"egress-no", "", "n\n", 1, false},
+		{"egress-yes", "", "y\n", 1, true},
+		{"egress-prod-no", "contexts: {demo: {production: true}}\n", "y\nn\n", 2, false},
+		{"egress-prod-yes", "contexts: {demo: {production: true}}\n", "y\ny\n", 2, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			egressNamespace(t, row.name, "")
+			r := &running{state: t.TempDir()}
+			config := t.TempDir()
+			writeFile(t, filepath.Join(config, "fairlead", "config.yaml"), row.settings)
+			cmd := exec.CommandContext(t.Context(), "script", "-qec", built+" egress deploy demo --kubeconfig "+cluster.Kubeconfig+" --image "+ready+" -n "+row.name, "/dev/null")
+			cmd.Env, cmd.Stdin = append(r.home(), "XDG_CONFIG_HOME="+config), strings.NewReader(row.answers)
+			said, err := cmd.CombinedOutput()
+			if got := strings.Count(string(said), "[y/N]"); got != row.questions || (err == nil) != row.made || strings.Contains(string(said), "not confirmed, so nothing was made") == row.made {
+				t.Errorf("%d questions, %v:\n%s", got, err, said)
+			}
+			if made := objects(t, row.name) != ""; made != row.made {
+				t.Errorf("made: %t", made)
+			}
+		})
+	}
 }
