@@ -128,7 +128,7 @@ func root(actions Actions) *cobra.Command {
 		Short: "A proxy into each Kubernetes cluster of your kubeconfig, one click away",
 		Long: "Fairlead sits in the panel and lists the contexts of your kubeconfig. A click on one starts a local\n" +
 			"proxy (SOCKS5 and HTTP on one port) into that cluster; cluster names are resolved on the far side.\n" +
-			"Nothing is installed in the cluster.\n\n" +
+			"Nothing is installed in the cluster, unless you ask for an egress.\n\n" +
 			"All commands take --kubeconfig, and read KUBECONFIG and ~/.kube/config as kubectl does. Where no context\n" +
 			"is named, the kubeconfig's current one is meant. Tables are coloured only on a terminal, and not with\n" +
 			"NO_COLOR. The exit status is 2 for a wrong command line or an unknown context, 3 where there is no\n" +

@@ -88,19 +88,20 @@ func serveNames(address string) error {
 // A forward proxy that the command deploys leads to a host that only Pods reach, by a name that only the cluster's DNS
 // knows, and is removed with nothing left. The namespace enforces the Pod Security level restricted.
 func TestAnEgressIsDeployedAndRemoved(t *testing.T) {
+	archive := imageOf(t, "docker.io/vimagick/tinyproxy:latest", "/usr/bin/tinyproxy", "/usr/share/tinyproxy/default.html")
 	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		farHost(t, c)
 		farDNS(t, c)
-		importImage(t, c, "docker.io/vimagick/tinyproxy:latest", "/usr/bin/tinyproxy", "/usr/share/tinyproxy/default.html")
-		apply(t, c, "{apiVersion: v1, kind: Namespace, metadata: {name: way-out, labels: {pod-security.kubernetes.io/enforce: restricted}}}")
+		importImage(t, c, archive)
+		apply(t, c, "{apiVersion: v1, kind: Namespace, metadata: {name: by-tinyproxy, labels: {pod-security.kubernetes.io/enforce: restricted}}}")
 		p := serveWith(t, c, carriers[0], "")
 		const far = "http://" + farName + ":8080/conf"
 		if got := page(t, "socks5h://"+p.address, far); got == "from far away" {
 			t.Fatal("the far host is reached without a proxy in the cluster")
 		}
-		said, err := p.run("egress", "deploy", "demo", "-n", "way-out", "--yes")
-		if err != nil || !strings.Contains(said, "hosts outside go through way-out/fairlead-egress") {
-			logs, _ := c.Kubectl(t.Context(), "logs", "-n", "way-out", "deployment/fairlead-egress")
+		said, err := p.run("egress", "deploy", "demo", "-n", "by-tinyproxy", "--yes")
+		if err != nil || !strings.Contains(said, "hosts outside go through by-tinyproxy/fairlead-egress") {
+			logs, _ := c.Kubectl(t.Context(), "logs", "-n", "by-tinyproxy", "deployment/fairlead-egress")
 			t.Fatalf("%v: %s\n%s", err, said, logs)
 		}
 		for _, scheme := range []string{"http", "socks5h"} {
@@ -113,13 +114,13 @@ func TestAnEgressIsDeployedAndRemoved(t *testing.T) {
 		if got := page(t, "http://"+p.address, "http://multi:9000/"); !strings.Contains(got, ":9100") {
 			t.Errorf("a Service: %s", got)
 		}
-		if status, err := p.run("egress", "status", "demo"); err != nil || !strings.Contains(status, "value: http://fairlead-egress.way-out.svc:8888\n") || !strings.Contains(status, "ready, context demo") {
+		if status, err := p.run("egress", "status", "demo"); err != nil || !strings.Contains(status, "value: http://fairlead-egress.by-tinyproxy.svc:8888\n") || !strings.Contains(status, "ready, context demo") {
 			t.Errorf("status: %v\n%s", err, status)
 		}
 		if said, err := p.run("egress", "remove", "demo"); err != nil || !strings.Contains(said, "egress removed") {
 			t.Fatalf("%v: %s", err, said)
 		}
-		if left := kubectl(t, c, "get", "services,deployments,replicasets,pods,endpointslices", "-n", "way-out", "-o", "name"); left != "" {
+		if left := kubectl(t, c, "get", "services,deployments,replicasets,pods,endpointslices", "-n", "by-tinyproxy", "-o", "name"); left != "" {
 			t.Errorf("left:\n%s", left)
 		}
 		if got := page(t, "socks5h://"+p.address, far); got == "from far away" {

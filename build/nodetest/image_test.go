@@ -15,12 +15,10 @@ import (
 	"regexp"
 	"runtime"
 	"testing"
-
-	"fairlead/build/clustertest"
 )
 
-// importImage gives a node an image with a program of this machine, the libraries it needs, and other files.
-func importImage(t *testing.T, c *clustertest.Cluster, name, program string, others ...string) {
+// imageOf returns the archive of an image with a program of this machine, the libraries that it needs, and other files.
+func imageOf(t *testing.T, name, program string, others ...string) string {
 	t.Helper()
 	libraries, err := exec.CommandContext(t.Context(), "ldd", program).Output()
 	if err != nil {
@@ -40,17 +38,14 @@ func importImage(t *testing.T, c *clustertest.Cluster, name, program string, oth
 	if err := to.Close(); err != nil {
 		t.Fatal(err)
 	}
-	load, err := c.Inside(t.Context(), "ctr", "--address", filepath.Join(c.State, "node", "containerd.sock"), "--namespace", "k8s.io", "images", "import", "-")
-	if err != nil {
+	path := filepath.Join(t.TempDir(), "image.tar")
+	if err := os.WriteFile(path, archive.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	load.Stdin = &archive
-	if said, err := load.CombinedOutput(); err != nil {
-		t.Fatalf("import %s: %v\n%s", name, err, said)
-	}
+	return path
 }
 
-// layerOf returns a layer with files of this machine, at their own paths, and a directory for the configuration.
+// layerOf returns a layer with files of this machine, at their own paths.
 func layerOf(t *testing.T, files []string) []byte {
 	t.Helper()
 	var layer bytes.Buffer
