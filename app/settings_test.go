@@ -98,7 +98,7 @@ func TestAPasswordThatOthersCanReadIsReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &instance.Instance{Store: store, Settings: settings.Load(store, file)}
+		p := &instance.Instance{Store: store, Files: instance.Files{Settings: settings.Load(store, file)}}
 		p.Kubeconfig.Store(&kubeconfig.Config{})
 		if lines := strings.Join(p.Problems(), "\n"); strings.Contains(lines, text) != test.said {
 			t.Errorf("the menu says %q", lines)

@@ -29,7 +29,7 @@ func actionsWith(t *testing.T, text string) *Actions {
 	if err != nil || damage != nil {
 		t.Fatal(err, damage)
 	}
-	p := &instance.Instance{Store: store, Settings: settings.Load(store, file), Dir: dir, Gateways: gateway.New(gateway.Config{})}
+	p := &instance.Instance{Store: store, Files: instance.Files{Settings: settings.Load(store, file)}, Dir: dir, Gateways: gateway.New(gateway.Config{})}
 	if err := p.Settings.Problem(); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestAChangeOfTheSettingsIsReportedAlsoIfTheModelIsTheSame(t *testing.T) {
 	}
 	changed := make(chan struct{}, 10)
 	p := &Instance{
-		Store: store, Settings: settings.Load(store, file), Gateways: gateway.New(gateway.Config{}), Log: zerolog.Nop(),
+		Store: store, Files: Files{Settings: settings.Load(store, file)}, Gateways: gateway.New(gateway.Config{}), Log: zerolog.Nop(),
 		Changed: func() { changed <- struct{}{} },
 	}
 	k := kubeconfig.Config{}

@@ -35,36 +35,43 @@ func (e *TakenError) Error() string { return e.text }
 // AddForward gives a context that is on a fixed local port, keeps it in the state, and returns when it listens. If something
 // else has the address, the error is a *TakenError.
 func (p *Instance) AddForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint) error {
-	return p.addForward(ctx, model, name, e, false)
+	return forwardChange{p, model, name}.add(ctx, e, false)
 }
 
 // ReplaceForward is like AddForward, but if the context's port has another target, it replaces that.
 func (p *Instance) ReplaceForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint) error {
-	return p.addForward(ctx, model, name, e, true)
+	return forwardChange{p, model, name}.add(ctx, e, true)
 }
 
-func (p *Instance) addForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint, replace bool) error {
+// A forwardChange adds or removes a fixed local port of one context.
+type forwardChange struct {
+	*Instance
+	model *session.Manager
+	name  string
+}
+
+func (c forwardChange) add(ctx context.Context, e settings.Endpoint, replace bool) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	now := p.Settings.Effective(name).Endpoints
+	now := c.Settings.Effective(c.name).Endpoints
 	at := slices.IndexFunc(now, e.Overlaps)
 	switch {
 	case at >= 0 && now[at].Address == e.Address && now[at].To == e.To && now[at].Protocol == e.Protocol:
 		return nil // it is there already
 	case at >= 0 && (!replace || !now[at].Chosen || now[at].Address != e.Address):
-		return &TakenError{e.Address, takenBy(name, now[at], e)}
+		return &TakenError{e.Address, takenBy(c.name, now[at], e)}
 	case at < 0 && len(now) > maxChosen:
-		return fmt.Errorf("context %s has %d addresses already", name, maxChosen)
+		return fmt.Errorf("context %s has %d addresses already", c.name, maxChosen)
 	case at < 0:
-		if err := p.free(name, e); err != nil {
+		if err := c.free(e); err != nil {
 			return err
 		}
 	}
-	if err := saved(p.Settings.AddForward(name, e)); err != nil {
+	if err := saved(c.Settings.AddForward(c.name, e)); err != nil {
 		return err
 	}
-	return p.applied(ctx, model, name, func(endpoints session.Endpoints) (bool, error) {
+	return c.apply(ctx, func(endpoints session.Endpoints) (bool, error) {
 		for _, one := range endpoints {
 			if one.Address != e.Address.String() || one.Target != e.To || one.Protocol != string(e.Protocol) {
 				continue
@@ -91,11 +98,11 @@ func takenBy(name string, has, wanted settings.Endpoint) string {
 }
 
 // free returns why an address cannot be listened on, or nil. Another context may have it without being on.
-func (p *Instance) free(name string, e settings.Endpoint) error {
-	for _, c := range p.Kubeconfig.Load().Contexts {
-		for _, other := range p.Settings.Effective(c.Name).Endpoints {
-			if c.Name != name && e.Overlaps(other) {
-				return &TakenError{e.Address, takenBy(c.Name, other, e)}
+func (c forwardChange) free(e settings.Endpoint) error {
+	for _, owner := range c.Kubeconfig.Load().Contexts {
+		for _, other := range c.Settings.Effective(owner.Name).Endpoints {
+			if owner.Name != c.name && e.Overlaps(other) {
+				return &TakenError{e.Address, takenBy(owner.Name, other, e)}
 			}
 		}
 	}
@@ -136,7 +143,7 @@ func (p *Instance) RemoveForward(ctx context.Context, model *session.Manager, na
 		}
 		return fmt.Errorf("context %s has no local port %s", name, at)
 	}
-	return p.applied(ctx, model, name, func(endpoints session.Endpoints) (bool, error) {
+	return forwardChange{p, model, name}.apply(ctx, func(endpoints session.Endpoints) (bool, error) {
 		return !slices.ContainsFunc(endpoints, func(e session.Endpoint) bool { return e.Address == at.String() }), nil
 	})
 }
@@ -149,16 +156,16 @@ func saved(err error) error {
 	return err
 }
 
-// applied passes changed settings to the model, and returns when done is true for the endpoints of a context, or when the
+// apply passes changed settings to the model, and returns when done is true for the endpoints of a context, or when the
 // context does not listen.
-func (p *Instance) applied(ctx context.Context, model *session.Manager, name string, done func(session.Endpoints) (bool, error)) error {
-	if err := p.UpdateModel(ctx, model); err != nil {
+func (c forwardChange) apply(ctx context.Context, done func(session.Endpoints) (bool, error)) error {
+	if err := c.UpdateModel(ctx, c.model); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	for snapshot := range model.Watch(ctx) {
-		state, there := snapshot.Context(name)
+	for snapshot := range c.model.Watch(ctx) {
+		state, there := snapshot.Context(c.name)
 		if !there || !state.Phase.Listening() {
 			return nil // it is applied when the context is on
 		}
@@ -166,7 +173,7 @@ func (p *Instance) applied(ctx context.Context, model *session.Manager, name str
 			return err
 		}
 	}
-	return fmt.Errorf("context %s has not applied the change yet", name)
+	return fmt.Errorf("context %s has not applied the change yet", c.name)
 }
 
 // missingTimeout bounds how long the cluster is asked whether it has a target.

@@ -5,19 +5,13 @@ package instance
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"fairlead/app/command"
 	"fairlead/app/explain"
 	"fairlead/app/gateway"
 	"fairlead/app/logging"
@@ -29,19 +23,16 @@ import (
 // An Instance is what tray and serve share: the current kubeconfig and settings, the state on disk, the log, and the
 // gateways.
 type Instance struct {
-	path       string // of the kubeconfig; empty for what kubectl reads
-	Kubeconfig atomic.Pointer[kubeconfig.Config]
-	Store      *settings.Store
-	Settings   *settings.Settings
-	started    time.Time
-	damage     error // of the state file, which was set aside
-	Log        zerolog.Logger
-	Outputs    *logging.Outputs // Log is one of them
-	Dir        string
-	Gateways   *gateway.Gateways
-	drain      time.Duration // how long open connections may continue at the end; 0 is the default
-	Changed    func()        // is called after the settings have changed, if it is set before Follow; it must not block
-	updating   sync.Mutex    // keeps updates of the model in the order in which the files were read
+	Files
+	Store    *settings.Store
+	started  time.Time
+	Log      zerolog.Logger
+	Outputs  *logging.Outputs // Log is one of them
+	Dir      string
+	Gateways *gateway.Gateways
+	drain    time.Duration // how long open connections may continue at the end; 0 is the default
+	Changed  func()        // is called after the settings have changed, if it is set before Follow; it must not block
+	updating sync.Mutex    // keeps updates of the model in the order in which the files were read
 }
 
 // Open reads the files and opens the log. It starts nothing else and sends nothing. Log lines for people also go to
@@ -64,7 +55,7 @@ func Open(path string, console io.Writer) (*Instance, error) {
 	if damage != nil {
 		outputs.Quiet.Warn().Err(damage).Msg("state file")
 	}
-	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), damage: damage, Outputs: outputs, Dir: dir}), nil
+	return open(&Instance{Files: Files{path: path, Settings: settings.Load(store, file), damage: damage}, Store: store, Outputs: outputs, Dir: dir}), nil
 }
 
 // OpenStateless is Open for a program that writes no file and may have no home directory, such as a sidecar: its state is in
@@ -75,7 +66,7 @@ func OpenStateless(path string) *Instance {
 		file = systemSettings
 	}
 	store := settings.OpenMemory()
-	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), Outputs: logging.OpenJSON(os.Stdout, os.Stderr), drain: SidecarDrain})
+	return open(&Instance{Files: Files{path: path, Settings: settings.Load(store, file)}, Store: store, Outputs: logging.OpenJSON(os.Stdout, os.Stderr), drain: SidecarDrain})
 }
 
 // SidecarDrain is how long open connections may continue when a program without state ends. It is less than the time
@@ -97,68 +88,8 @@ func open(p *Instance) *Instance {
 	return p
 }
 
-// PrintProblems prints what was wrong in the files at the start, and where.
-func (p *Instance) PrintProblems(to io.Writer) {
-	for _, problem := range p.Problems() {
-		fmt.Fprintln(to, "fairlead:", problem)
-	}
-}
-
 // Close closes the log.
 func (p *Instance) Close() { p.Outputs.Close() }
-
-// Problems returns what is wrong in the files, one line each.
-func (p *Instance) Problems() []string {
-	return append(p.SettingsProblems(), p.KubeconfigProblems()...)
-}
-
-// SettingsProblems returns what is wrong in the settings and the state file, one line each.
-func (p *Instance) SettingsProblems() []string {
-	var lines []string
-	if p.damage != nil {
-		lines = append(lines, p.damage.Error())
-	}
-	if err := p.Settings.Problem(); err != nil {
-		lines = append(lines, strings.Split(err.Error(), "\n")...)
-	}
-	for _, problem := range p.Settings.Check(wrongUpstream) {
-		lines = append(lines, problem.Error())
-	}
-	if err := p.Settings.Exposed(); err != nil {
-		lines = append(lines, err.Error())
-	}
-	for i := range lines {
-		lines[i] = abbreviateHome(lines[i])
-	}
-	return lines
-}
-
-// wrongUpstream returns what is wrong with a file of an upstream.
-func wrongUpstream(r settings.Reference) error {
-	if r.Upstream == nil {
-		return nil
-	}
-	return gateway.WrongUpstream(*r.Upstream, r.Part)
-}
-
-// KubeconfigProblems returns what is wrong in the kubeconfig files, one line each.
-func (p *Instance) KubeconfigProblems() []string {
-	var lines []string
-	for _, problem := range p.Kubeconfig.Load().Problems {
-		lines = append(lines, abbreviateHome(ProblemLine(problem)))
-	}
-	return lines
-}
-
-// abbreviateHome shortens the home directory in a line to ~. Lines of the menu are short, and what matters follows the
-// path.
-func abbreviateHome(line string) string {
-	home, err := os.UserHomeDir()
-	if err != nil || home == "" || home == string(filepath.Separator) {
-		return line
-	}
-	return strings.ReplaceAll(line, home+string(filepath.Separator), "~"+string(filepath.Separator))
-}
 
 // UpdateModel passes the current kubeconfig and settings to the model.
 func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) error {
@@ -171,28 +102,6 @@ func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) erro
 		entries = append(entries, entryOf(c, p.Settings.Effective(c.Name), stamps))
 	}
 	return model.Do(ctx, session.SetContexts{Entries: entries, Problems: p.Problems(), Sources: sources(k.Files)})
-}
-
-// Find returns the context with that name, or a usage error that names similar ones, or the files that were searched.
-func (p *Instance) Find(name string) (kubeconfig.Context, error) {
-	for _, c := range p.Kubeconfig.Load().Contexts {
-		if c.Name == name {
-			return c, nil
-		}
-	}
-	k := p.Kubeconfig.Load()
-	if len(k.Contexts) == 0 {
-		return kubeconfig.Context{}, &command.UsageError{Err: errors.New(NoContexts(*k))}
-	}
-	return kubeconfig.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, Suggest(name, k.Contexts))}
-}
-
-// Unreadable returns everything that is wrong in the files if that leaves no context.
-func (p *Instance) Unreadable() error {
-	if k := p.Kubeconfig.Load(); len(k.Contexts) == 0 && len(BrokenFiles(*k)) > 0 {
-		return errors.New(strings.Join(p.Problems(), "\n"))
-	}
-	return nil
 }
 
 // NewGateways returns the gateways of this instance. failed is a gateway.Config's Failed, or nil.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rs/zerolog"
-
 	"fairlead/app/explain"
 	"fairlead/app/settings"
 	"fairlead/kube/kubeconfig"
@@ -21,30 +19,6 @@ func UseKubeconfigs(path string, s *settings.Settings) {
 	if files := s.Config().Kubeconfig; len(files) > 0 && path == "" {
 		_ = os.Setenv("KUBECONFIG", strings.Join(files, string(os.PathListSeparator))) // fails only for a NUL, which YAML cannot contain
 	}
-}
-
-// KubeconfigPath returns the path of the kubeconfig that the command line names, or "" if the program reads what kubectl does.
-func (p *Instance) KubeconfigPath() string { return p.path }
-
-// setKubeconfig replaces the kubeconfig. It logs each new problem once, and each file that is no longer broken.
-func (p *Instance) setKubeconfig(k kubeconfig.Config, log zerolog.Logger) {
-	before := p.Kubeconfig.Swap(&k)
-	if before == nil {
-		before = &kubeconfig.Config{}
-	}
-	for _, problem := range k.Problems {
-		known := func(b kubeconfig.Problem) bool { return b.Error() == problem.Error() }
-		if !slices.ContainsFunc(before.Problems, known) {
-			log.Warn().Err(problem).Msg("kubeconfig")
-		}
-	}
-	broken := BrokenFiles(k)
-	for _, file := range BrokenFiles(*before) {
-		if !slices.Contains(broken, file) {
-			log.Info().Str("file", file).Msg("kubeconfig read again")
-		}
-	}
-	SetContexts(p.Settings, k)
 }
 
 // SetContexts passes the names of a kubeconfig's contexts to the settings.

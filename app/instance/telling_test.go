@@ -29,7 +29,7 @@ func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
 		if err := errors.Join(err, damage); err != nil {
 			t.Fatal(err)
 		}
-		p := &Instance{Store: store, Settings: settings.Load(store, file), Gateways: gateway.New(gateway.Config{}), Log: zerolog.Nop()}
+		p := &Instance{Store: store, Files: Files{Settings: settings.Load(store, file)}, Gateways: gateway.New(gateway.Config{}), Log: zerolog.Nop()}
 		if err := p.Settings.Problem(); err != nil {
 			t.Fatal(err)
 		}
