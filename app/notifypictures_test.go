@@ -30,7 +30,7 @@ func TestPicturesOfNotifications(t *testing.T) {
 	}
 }
 
-// notificationPictures takes pictures of what a user is told. A desktop may show one notification at a time.
+// notificationPictures takes pictures of notifications. A desktop may show only one at a time.
 func notificationPictures(t *testing.T, d *onDesktop, take func(name string, want int), single bool) {
 	lab := entryOf(t, cluster.Kubeconfig, "demo")
 	entries := map[string]entry{"kind-dev": lab, "cloud": d.cloudEntry(t)}
