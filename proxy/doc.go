@@ -17,8 +17,8 @@
 //     copies bytes both ways, passes half-closes on, and resets both sides if the connection is cut
 //
 // From 5 on, record.go reports what happens as the events of event.go, and traffic.go counts the bytes. A connection
-// whose target is known without a handshake begins after 5: see ServeTarget in server.go. A listener may stand for one web
-// server (site.go), or take one language alone.
+// whose target is known without a handshake begins after 5: see ServeTarget in server.go; its client may be waiting in its
+// connect for the answer (pending.go). A listener may stand for one web server (site.go), or take one language alone.
 //
 // A failure is reported to the client with the codes of answer.go.
 //
