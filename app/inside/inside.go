@@ -104,15 +104,15 @@ func (c Config) run(ctx context.Context, g *gateway.Gateway, table *virtual.Tabl
 	names := &source{gateway: g, table: table, ipv6: process.IPv6, onlyCluster: c.OnlyCluster}
 	sockets, err := peer.SocketsOf(process.Sockets)
 	if err != nil {
-		process.Device.Close()
+		_ = process.Device.Close()
 		return status, fmt.Errorf("sockets inside: %w", err)
 	}
-	defer sockets.Close()
+	defer func() { _ = sockets.Close() }()
 	network, err := capture.New(capture.Config{
 		Device: deviceOf(process), MTU: c.MTU, Resolver: nameserver.New(names, nameLasts), Nameserver: server, Departed: sockets.Departed,
 	})
 	if err != nil {
-		process.Device.Close()
+		_ = process.Device.Close()
 		return status, fmt.Errorf("network stack: %w", err)
 	}
 	carrying, endNetwork := context.WithCancel(context.WithoutCancel(ctx))

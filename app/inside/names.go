@@ -2,6 +2,7 @@ package inside
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -94,7 +95,7 @@ func (s *source) Services(ctx context.Context, name string) ([]nameserver.Servic
 
 // missing returns ErrNoName for an error that says that a name does not exist.
 func missing(err error) error {
-	if dns, ok := err.(*net.DNSError); ok && dns.IsNotFound {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return nameserver.ErrNoName
 	}
 	return err

@@ -88,7 +88,7 @@ func prepare(w wire, c Config) error {
 	if err != nil {
 		return w.send(failure(StepDevice, err))
 	}
-	defer device.Close()
+	defer func() { _ = device.Close() }()
 	ipv6, err := configureNetwork(c)
 	if err != nil {
 		return w.send(failure(StepNetwork, err))
@@ -104,7 +104,7 @@ func prepare(w wire, c Config) error {
 		return w.send(failure(StepNetwork, err))
 	}
 	sockets := os.NewFile(uintptr(diagnosis), "sock_diag")
-	defer sockets.Close()
+	defer func() { _ = sockets.Close() }()
 	return w.send(message{Device: true, IPv6: ipv6, Hardware: hardware}, device, sockets)
 }
 

@@ -28,7 +28,7 @@ func openDevice() (*os.File, error) {
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
 	if err != nil {
-		device.Close()
+		_ = device.Close()
 		return nil, err
 	}
 	return device, nil
@@ -78,7 +78,7 @@ func openPair(mtu int) (*os.File, net.HardwareAddr, error) {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: far.Index})
 	}
 	if err != nil {
-		socket.Close()
+		_ = socket.Close()
 		return nil, nil, fmt.Errorf("packet socket: %w", err)
 	}
 	return socket, near.HardwareAddr, nil

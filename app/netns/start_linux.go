@@ -56,14 +56,14 @@ func start(c Config, users bool) (*Process, error) {
 		return nil, &Error{Step: StepHelper, Err: err}
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "helper")
-	defer theirs.Close()
+	defer func() { _ = theirs.Close() }()
 	ours, err := newWire(os.NewFile(uintptr(fds[0]), "caller"))
 	if err != nil {
 		return nil, &Error{Step: StepHelper, Err: err}
 	}
 	p := &Process{wire: ours, helper: helper(c, theirs, users)}
 	if err := p.helper.Start(); err != nil {
-		ours.conn.Close()
+		_ = ours.conn.Close()
 		return nil, &Error{Step: StepNamespaces, Err: err}
 	}
 	p.network = networkOf(p.helper.Process.Pid)

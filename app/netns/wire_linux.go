@@ -65,7 +65,7 @@ type wire struct{ conn *net.UnixConn }
 
 // newWire takes over a descriptor of the socket.
 func newWire(f *os.File) (wire, error) {
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	conn, err := net.FileConn(f)
 	if err != nil {
 		return wire{}, err

@@ -252,7 +252,7 @@ func (n *Net) serveDNS(c *Conn) {
 	if c.Accept() != nil {
 		return
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	n.config.Resolver.ServeConn(n.serving, c)
 }
 

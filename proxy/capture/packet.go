@@ -115,7 +115,7 @@ func controlMessage(p []byte) (isPing, isControl bool) {
 		rest := p[min(len(p), int(header.IPv4(p).HeaderLength())):]
 		return len(rest) >= header.ICMPv4MinimumSize && header.ICMPv4(rest).Type() == header.ICMPv4Echo, true
 	case header.IPv6ProtocolNumber:
-		if len(p) < header.IPv6MinimumSize || header.IPv6(p).TransportProtocol() != header.ICMPv6ProtocolNumber {
+		if len(p) < header.IPv6MinimumSize || header.IPv6(p).NextHeader() != uint8(header.ICMPv6ProtocolNumber) {
 			return false, false
 		}
 		rest := p[header.IPv6MinimumSize:]

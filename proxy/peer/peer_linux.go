@@ -221,7 +221,7 @@ type Sockets struct{ diag }
 // SocketsOf returns the sockets of the network namespace in which a netlink socket of sock_diag(7) was opened, and takes it
 // over.
 func SocketsOf(netlink *os.File) (*Sockets, error) {
-	defer netlink.Close()
+	defer func() { _ = netlink.Close() }()
 	fd, err := unix.FcntlInt(netlink.Fd(), unix.F_DUPFD_CLOEXEC, 0) // without the poller, like the other sockets of this package
 	if err != nil {
 		return nil, err
