@@ -157,13 +157,14 @@ func (c *Cluster) KillContainer(ctx context.Context, pod, container string) erro
 }
 
 // Inside returns a command, ready to be started, in the namespaces of a cluster with a real node: it sees the node's
-// processes, mounts and network.
+// processes, mounts and network. The program ends with the command's process, which is only its parent: it is in another
+// namespace of processes.
 func (c *Cluster) Inside(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	pid, err := os.ReadFile(filepath.Join(c.State, "init.pid"))
 	if err != nil {
 		return nil, fmt.Errorf("namespaces of the cluster: %w", err)
 	}
-	enter := []string{"--target", strings.TrimSpace(string(pid)), "--mount", "--pid", "--net", "--ipc", "--uts", "--"}
+	enter := []string{"--target", strings.TrimSpace(string(pid)), "--mount", "--pid", "--net", "--ipc", "--uts", "--", "setpriv", "--pdeathsig", "KILL"}
 	command := exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
 	command.WaitDelay = stopTimeout
 	return command, nil

@@ -43,7 +43,7 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		importArchive(t, c, archive)
 		farHost(t, c)
-		apply(t, c, `{apiVersion: v1, kind: Namespace, metadata: {name: way-out, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
+		apply(t, c, `{apiVersion: v1, kind: Namespace, metadata: {name: own-image, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
 		const far = "http://" + farAddress + ":8080/conf"
 		for _, carrier := range carriers {
 			t.Run(carrier, func(t *testing.T) {
@@ -51,9 +51,9 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 				if got := page(t, "http://"+p.address, far); got == "from far away" {
 					t.Fatal("the far host is reached without an egress")
 				}
-				said, err := p.run("egress", "deploy", "demo", "--yes", "-n", "way-out", "--kind", "fairlead", "--image", gatewayImage, "--mtls")
+				said, err := p.run("egress", "deploy", "demo", "--yes", "-n", "own-image", "--kind", "fairlead", "--image", gatewayImage, "--mtls")
 				if err != nil {
-					t.Fatalf("%v\n%s\n%s", err, said, kubectl(t, c, "describe", "-n", "way-out", "pods"))
+					t.Fatalf("%v\n%s\n%s", err, said, kubectl(t, c, "describe", "-n", "own-image", "pods"))
 				}
 				for _, scheme := range []string{"http", "socks5h"} {
 					if got := page(t, scheme+"://"+p.address, far); got != "from far away" {
@@ -65,7 +65,7 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 				if said, err := p.run("egress", "remove", "demo"); err != nil {
 					t.Fatalf("%v\n%s", err, said)
 				}
-				if left := kubectl(t, c, "get", "deployments,replicasets,pods,services,secrets", "-n", "way-out", "-o", "name"); left != "" {
+				if left := kubectl(t, c, "get", "deployments,replicasets,pods,services,secrets", "-n", "own-image", "-o", "name"); left != "" {
 					t.Errorf("left in the cluster: %s", left)
 				}
 				if _, err := os.Stat(files); !os.IsNotExist(err) {
@@ -111,8 +111,8 @@ func ownCertificates(t *testing.T, p *product) string {
 // askGateway asks the gateway from within the Pods' network, with its client's certificate and without.
 func askGateway(t *testing.T, c *clustertest.Cluster, files, url string) {
 	t.Helper()
-	at := kubectl(t, c, "get", "pods", "-n", "way-out", "-o", "jsonpath={.items[0].status.podIP}")
-	const name = "fairlead-egress.way-out.svc:8888"
+	at := kubectl(t, c, "get", "pods", "-n", "own-image", "-o", "jsonpath={.items[0].status.podIP}")
+	const name = "fairlead-egress.own-image.svc:8888"
 	tls := []string{"--proxy", "https://" + name, "--resolve", name + ":" + at, "--proxy-cacert", filepath.Join(files, "ca.crt")}
 	for _, try := range []struct {
 		what    string

@@ -165,7 +165,7 @@ func farHost(t *testing.T, c *clustertest.Cluster) {
 	if err := os.WriteFile(folder+"/conf", []byte("from far away"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	add, err := c.Inside(t.Context(), "ip", "address", "add", farAddress+"/32", "dev", "lo")
+	add, err := c.Inside(t.Context(), "ip", "address", "replace", farAddress+"/32", "dev", "lo")
 	if err != nil {
 		t.Fatal(err)
 	}
