@@ -18,8 +18,8 @@ import (
 // gatewayImage is the image that "task image" makes, as the node knows it.
 const gatewayImage = "lab.local/fairlead-gateway:1"
 
-// importArchive hands the archive of an image to the node.
-func importArchive(t *testing.T, c *clustertest.Cluster, archive string) {
+// importImage hands the archive of an image to the node.
+func importImage(t *testing.T, c *clustertest.Cluster, archive string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -41,7 +41,7 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
-		importArchive(t, c, archive)
+		importImage(t, c, archive)
 		farHost(t, c)
 		apply(t, c, `{apiVersion: v1, kind: Namespace, metadata: {name: own-image, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
 		const far = "http://" + farAddress + ":8080/conf"
