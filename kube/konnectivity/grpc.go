@@ -55,12 +55,21 @@ func (g *grpcOpener) wait() {
 	g.closing.Wait()
 }
 
+const (
+	// window is how much the server may send ahead of the reads, in bytes. gRPC's own estimate begins with 64 KiB on each
+	// connection. More would be memory that a connection could fill without counting in the budget.
+	window = 1 << 20
+	// readBuffer is how much is read from the server at once, in bytes: two packets.
+	readBuffer = 64 << 10
+)
+
 // open asks for a connection, over a gRPC connection of its own.
 func (g *grpcOpener) open(ctx context.Context, address string) (net.Conn, error) {
 	below := &lowest{}
 	cc, err := grpc.NewClient("passthrough:///konnectivity",
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // TLS is below, so that its errors have their types
 		grpc.WithContextDialer(func(dial context.Context, _ string) (net.Conn, error) { return below.keep(g.dial(dial)) }),
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window), grpc.WithReadBufferSize(readBuffer),
 		grpc.WithNoProxy(), grpc.WithUserAgent("fairlead"), grpc.WithDisableRetry(), grpc.WithDisableServiceConfig())
 	if err != nil {
 		return nil, g.http.unusable(ctx, err)
