@@ -11,48 +11,107 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"fairlead/build/bench/process"
+	"fairlead/build/bench/report"
 )
 
-// BenchmarkThroughput downloads 64 MiB through each server: with a client of CONNECT alone, and with Fairlead. It says
-// what Fairlead costs:
+// BenchmarkThroughput downloads through a Konnectivity server: with Fairlead in front of each server, and with a client
+// of CONNECT alone, in turn, so that other work on the machine concerns all of them alike. For each mode it reports the
+// medians, those of Fairlead as a part of the client's, and the processor time of Fairlead alone. A mode that has no such
+// client is compared with that of http-connect:
 //
-//	go test -run '^$' -bench Throughput -count 5 ./build/konnecttest
+//	task bench:konnectivity
 func BenchmarkThroughput(b *testing.B) {
 	l := newLab(b)
 	for _, mode := range modes {
 		s := l.serve(b, mode)
-		dials := map[string]func() (net.Conn, error){
-			"fairlead": func() (net.Conn, error) { return connect("tcp", s.address, nil, "web.tunnel.pod:8080") },
+		plain := mode
+		if mode == "grpc" {
+			plain = "http-connect"
 		}
-		if mode != "grpc" {
-			dials["bare"] = func() (net.Conn, error) { return l.bare(b, mode, "10.244.77.11:8080") }
+		own := subject{
+			dial: func() (net.Conn, error) { return connect("tcp", s.address, nil, "web.tunnel.pod:8080") },
+			cpu:  func() (time.Duration, error) { return process.CPUOf(s.cmd.Process.Pid) },
 		}
-		for name, dial := range dials {
-			b.Run(mode+"/"+name, func(b *testing.B) { download(b, dial) })
-		}
+		bare := subject{dial: func() (net.Conn, error) { return l.bare(b, plain, "10.244.77.11:8080") }}
+		b.Run(mode, func(b *testing.B) {
+			for b.Loop() {
+				own.turn(b)
+				bare.turn(b)
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(report.Quantile(own.rates, 0.5), "MiB/s")
+			b.ReportMetric(report.Quantile(own.rates, 0.5)/report.Quantile(bare.rates, 0.5), "rate/bare")
+			b.ReportMetric(report.Quantile(own.firsts, 0.5), "first-ms")
+			b.ReportMetric(report.Quantile(own.firsts, 0.5)/report.Quantile(bare.firsts, 0.5), "first/bare")
+			b.ReportMetric(report.Quantile(own.costs, 0.5), "cpu-s/GiB")
+		})
 	}
 }
 
-// download downloads over a new connection each time.
-func download(b *testing.B, dial func() (net.Conn, error)) {
-	b.SetBytes(largeSize)
-	for b.Loop() {
-		conn, err := dial()
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.WriteString(conn, "GET /large HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n"); err != nil {
-			b.Fatal(err)
-		}
-		response, err := http.ReadResponse(bufio.NewReaderSize(conn, 64<<10), nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if n, err := io.Copy(io.Discard, response.Body); n != largeSize || err != nil {
-			b.Fatalf("%d bytes, %v", n, err)
-		}
-		_ = conn.Close()
+// A subject is a way to the target, with the samples of its turns.
+type subject struct {
+	dial func() (net.Conn, error)
+	cpu  func() (time.Duration, error) // of the program in the way; nil if there is none
+
+	rates, firsts, costs []float64 // in MiB/s, ms and s/GiB
+}
+
+// firstsPerTurn is how many connections a turn makes for a single byte.
+const firstsPerTurn = 10
+
+// turn makes some connections for the first byte of an answer, and a download.
+func (s *subject) turn(b *testing.B) {
+	b.Helper()
+	for range firstsPerTurn {
+		began := time.Now()
+		s.fetch(b, "/where")
+		s.firsts = append(s.firsts, time.Since(began).Seconds()*1000)
 	}
+	before := s.used(b)
+	began := time.Now()
+	n := s.fetch(b, "/large")
+	if n != largeSize {
+		b.Fatalf("%d bytes", n)
+	}
+	s.rates = append(s.rates, float64(n)/(1<<20)/time.Since(began).Seconds())
+	s.costs = append(s.costs, (s.used(b)-before).Seconds()/(float64(n)/(1<<30)))
+}
+
+func (s *subject) used(b *testing.B) time.Duration {
+	b.Helper()
+	if s.cpu == nil {
+		return 0
+	}
+	used, err := s.cpu()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return used
+}
+
+// fetch gets a page over a new connection, and returns its size.
+func (s *subject) fetch(b *testing.B, page string) int64 {
+	b.Helper()
+	conn, err := s.dial()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n", page); err != nil {
+		b.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReaderSize(conn, 64<<10), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, response.Body)
+	if err != nil {
+		b.Fatalf("%d bytes, %v", n, err)
+	}
+	return n
 }
 
 // bare connects with nothing but CONNECT.

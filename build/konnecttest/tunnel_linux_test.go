@@ -63,7 +63,7 @@ func TestKonnectivity(t *testing.T) {
 var modes = []string{"http-connect", "socket", "grpc"}
 
 // open opens a cluster whose connections a server makes, and runs it until stop is called or the test ends.
-func (l *lab) open(t *testing.T, mode string) (c *kube.Cluster, stop func()) {
+func (l *lab) open(t testing.TB, mode string) (c *kube.Cluster, stop func()) {
 	t.Helper()
 	s := l.servers[mode]
 	pem, err := os.ReadFile(filepath.Join(l.dir, "ca.crt"))

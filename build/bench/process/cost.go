@@ -15,8 +15,11 @@ import (
 const tick = 10 * time.Millisecond
 
 // CPU returns the processor time, user and system, that the program has used so far, to 10 ms.
-func (p *Process) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+func (p *Process) CPU() (time.Duration, error) { return CPUOf(p.pid) }
+
+// CPUOf returns the processor time of any process, as Process.CPU does.
+func CPUOf(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
