@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -84,6 +85,28 @@ func TestDatabaseClientsInsideThroughARollout(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.Wait(); err != nil || strings.Contains(out.String(), "failed") {
+		t.Errorf("%v, stdout:\n%s\nstderr:\n%s", err, out, &r.err)
+	}
+}
+
+// A program inside lives on when its kubeconfig changes, and has what is new.
+func TestAChangedKubeconfigIsFollowedInside(t *testing.T) {
+	r := runInside(t, nil, nil, "sh", "-c", "until curl -sS -m 20 http://hello.default.svc.cluster.local/; do echo failed; sleep 0.2; done")
+	file := filepath.Join(r.Dir, "kubeconfig")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := regexp.MustCompile(`https://127\.0\.0\.1:[0-9]+`)
+	writeFile(t, file, server.ReplaceAllString(string(text), "https://127.0.0.1:9"))
+	out := &lockedBuffer{}
+	r.Stdout = out
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a failure", func() bool { return strings.Contains(out.String(), "failed\n") })
+	writeFile(t, file, string(text))
+	if err := r.Wait(); err != nil || !strings.Contains(out.String(), "Hello from pod default/hello") {
 		t.Errorf("%v, stdout:\n%s\nstderr:\n%s", err, out, &r.err)
 	}
 }
