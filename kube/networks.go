@@ -89,7 +89,7 @@ func (n *networks) peek(e endpoint) network {
 	return unknownNetwork
 }
 
-// isBlind reports whether the right to get the Pods of a namespace was refused lately. The caller holds mu.
+// isBlind reports whether the right to get the Pods of a namespace was refused recently. The caller holds mu.
 func (n *networks) isBlind(namespace string) bool {
 	return time.Since(n.blind[namespace]) < forbiddenLasts
 }

@@ -166,8 +166,8 @@ func TestOnlyTheOwnerAndRootAreServed(t *testing.T) {
 	}
 }
 
-// TestAClientThatHasClosedIsNobodys sends a request, half-closes and closes before the proxy, which is root's, takes the
-// connection: the kernel then says that the socket is root's, whoever it was.
+// TestAClientThatHasClosedIsNobodys sends a request, half-closes and closes before the proxy, which is root's, takes
+// the connection: the kernel then reports any user's socket as one of root.
 func TestAClientThatHasClosedIsNobodys(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("a test with two users must run as root")

@@ -62,7 +62,7 @@ func (o *Outside) dialCluster(ctx context.Context, network, address string) (net
 	return found.DialContext(context.WithValue(ctx, inCluster{}, true), network, address)
 }
 
-// isClusterFault reports whether an error is a fault of the way into a cluster, and not one of what it leads to.
+// isClusterFault reports whether an error is a fault on the way into a cluster, and not one of its target.
 func isClusterFault(err error) bool {
 	return errors.As(err, new(*fault.Unreachable)) || errors.As(err, new(*fault.Login)) || errors.As(err, new(*fault.Blocked)) ||
 		errors.As(err, new(*fault.Node)) || fault.OfMachine(err) != nil
@@ -77,7 +77,7 @@ func WrongUpstream(u settings.Upstream, part string) error {
 	case "cert":
 		err = checkCertificate(u.Cert)
 	case "key":
-		if u.Cert != "" && checkCertificate(u.Cert) == nil { // otherwise that is said of cert
+		if u.Cert != "" && checkCertificate(u.Cert) == nil { // otherwise the error is about cert
 			_, err = clientCertificate(u.Cert, u.Key)
 		}
 	}

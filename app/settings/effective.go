@@ -16,19 +16,19 @@ import (
 type Settings struct {
 	*UserFile
 	overrides
-	store *Store
+	learned
 }
 
 // Load reads the user's file, or uses its last valid text if it is invalid now, which Problem then reports. store is
 // the state that it is combined with.
 func Load(store *Store, file string) *Settings {
-	return &Settings{UserFile: readUserFile(file, store.dir, true), store: store}
+	return &Settings{UserFile: readUserFile(file, store.dir, true), learned: learned{store}}
 }
 
 // Peek reads the state in dir and the user's file without changing anything on disk. The directory need not exist, and
 // a state that cannot be read is empty. Prepare, and methods that save something, must not be called on the result.
 func Peek(dir, file string) *Settings {
-	s := &Settings{UserFile: readUserFile(file, dir, false), store: &Store{last: state{}.clone()}}
+	s := &Settings{UserFile: readUserFile(file, dir, false), learned: learned{&Store{last: state{}.clone()}}}
 	if now, err := read(filepath.Join(dir, fileName)); err == nil && dir != "" {
 		s.store.last = now.clone()
 	}

@@ -21,7 +21,7 @@ type Protocol string
 const (
 	AnyProtocol Protocol = ""
 	TCP         Protocol = "tcp"   // the target's own protocol, whatever that is
-	HTTP        Protocol = "http"  // of a forward: requests are made those of the target's own name
+	HTTP        Protocol = "http"  // of a forward: the listener's name in requests is replaced by the target's
 	SOCKS       Protocol = "socks" // SOCKS 4, 4A and 5
 )
 

@@ -187,7 +187,7 @@ func FuzzState(f *testing.F) {
 		_ = s.On()
 		for name := range now.Contexts {
 			checkContext(t, (Config{}).context(name, s.remembered(name)))
-			_ = (&Settings{store: s}).Seen(name)
+			_ = (&Settings{learned: learned{s}}).Seen(name)
 		}
 	})
 }

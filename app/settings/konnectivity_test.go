@@ -59,7 +59,7 @@ func TestKonnectivityProblemsHaveTheirLine(t *testing.T) {
 }
 
 func TestCommandLinesServerReplacesTheSettings(t *testing.T) {
-	s := &Settings{UserFile: readUserFile("none", "", false), store: OpenMemory()}
+	s := &Settings{UserFile: readUserFile("none", "", false), learned: learned{OpenMemory()}}
 	s.UseKonnectivity("guest", Konnectivity{Server: "http://127.0.0.1:8090"})
 	if c := s.Effective("guest"); c.Carrier != KonnectivityCarrier || c.Konnectivity.Server != "http://127.0.0.1:8090" {
 		t.Errorf("%+v", c)

@@ -5,14 +5,14 @@ const maxPlugins = 1000
 
 // Approved reports whether the user has approved a credential plugin, given by a hash of its command. It does not read
 // the file.
-func (s *Settings) Approved(plugin string) bool { return s.store.known().Plugins[plugin] }
+func (l learned) Approved(plugin string) bool { return l.store.known().Plugins[plugin] }
 
 // Approve saves that the user has approved a credential plugin.
-func (s *Settings) Approve(plugin string) error {
-	if plugin == "" || s.Approved(plugin) {
+func (l learned) Approve(plugin string) error {
+	if plugin == "" || l.Approved(plugin) {
 		return nil
 	}
-	return s.store.update(func(now *state) error {
+	return l.store.update(func(now *state) error {
 		if len(now.Plugins) >= maxPlugins {
 			clear(now.Plugins)
 		}

@@ -61,7 +61,8 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// end passes the end on, unless the target has sent something lately. Under TLS that writes, so the lock is not held then.
+// end passes the end on, unless the target has sent something recently. Under TLS that writes, so the lock is not held
+// then.
 func (c *conn) end() {
 	if c.beginEnd() {
 		defer c.carrier.tasks.Done()

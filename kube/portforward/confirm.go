@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Opened waits until the target may be taken for connected: at once if it answered lately, else when it was accepted
+// Opened waits until the target may be taken for connected: at once if it answered recently, else when it was accepted
 // and no refusal came within the grace, or a byte came. Otherwise it returns the refusal, after the other endpoints
 // were tried.
 func (r *reader) Opened(ctx context.Context) error {

@@ -85,7 +85,7 @@ func (p *pod) takeIdle(now time.Time) *session {
 }
 
 // shareSession returns a session that has a connection already, or nil. Below the limits it does so only in a burst:
-// for a Pod that is far away, with connections that are as new as this one, and for targets that answered lately. A
+// for a Pod that is far away, with connections that are as new as this one, and for targets that answered recently. A
 // target that refuses, or is gone, can hold up the other connections of its session. mu is held.
 func (p *pod) shareSession(w *waiter, now time.Time) *session {
 	full := !p.mayDial()

@@ -47,11 +47,11 @@ func (w *writer) awaitSettled() {
 	}
 }
 
-// knownGrace is the shortest time that a writer waits for a refusal of a target that answered lately.
+// knownGrace is the shortest time that a writer waits for a refusal of a target that answered recently.
 const knownGrace = 5 * time.Millisecond
 
 // refusedWithin returns how long after its acceptance an attempt may still be refused. It is shorter for a target that
-// answered lately, since every large upload to it waits.
+// answered recently, since every large upload to it waits.
 func (a *attempt) refusedWithin(now time.Time) time.Duration {
 	least := a.pool.cfg.Grace
 	if a.pool.targets.proven(a.ep, now) {

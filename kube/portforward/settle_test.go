@@ -25,7 +25,7 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		})
 		f := w.forwarder(nil)
 		endpoints := append(at(9000), at(8)...)
-		// It is taken for connected, like a target that answered lately.
+		// It is taken for connected, like a target that answered recently.
 		f.pool.targets.markAnswered(&endpoints[0], true, time.Now())
 		f.pool.targets.observeLateRefusal(100 * time.Millisecond) // as refusals are on a busy machine
 		c, err := dial(t, f, endpoints)

@@ -15,14 +15,14 @@ const (
 	maxTargets = 4096
 )
 
-// A targets remembers which ports of which Pods and Services answered lately, which refused, and which Pods cut
+// A targets remembers which ports of which Pods and Services answered recently, which refused, and which Pods cut
 // connections. The zero value is empty.
 type targets struct {
 	mu       sync.Mutex
 	answers  cache[proof, answer]
 	refusals cache[proof, error]
 	cuts     cache[podID, struct{}]
-	slow     time.Duration // the longest time that a refusal lately came after its acceptance
+	slow     time.Duration // the longest time that a refusal recently came after its acceptance
 }
 
 // A proof is what an answer proves to be present: a port of a Service, through any of its Pods, or a port of one Pod.
@@ -95,7 +95,7 @@ func (t *targets) firstWriteWait(ep Endpoint, now time.Time) time.Duration {
 	return 5 * time.Millisecond
 }
 
-// proven reports whether ep is expected to answer: it, or another Pod of its Service's port, answered lately.
+// proven reports whether ep is expected to answer: it, or another Pod of its Service's port, answered recently.
 func (t *targets) proven(ep Endpoint, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,7 +161,7 @@ func (t *targets) markCut(ep Endpoint, now time.Time) {
 	t.cuts.put(podOf(ep), struct{}{}, now, avoidedFor)
 }
 
-// hasCut reports whether ep's Pod lately ended a connection without an answer.
+// hasCut reports whether ep's Pod recently ended a connection without an answer.
 func (t *targets) hasCut(ep Endpoint, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,7 +179,7 @@ func (t *targets) observeLateRefusal(by time.Duration) {
 	t.slow = max(by, t.slow-t.slow/8)
 }
 
-// grace returns how long to wait for a refusal: least, or longer if they came later than that lately.
+// grace returns how long to wait for a refusal: least, or longer if they came later than that recently.
 func (t *targets) grace(least time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -71,8 +71,9 @@ type Error struct {
 	Proxy   string // host:port, never with credentials
 	Name    string // what the user calls the proxy; may be empty
 	Problem Problem
-	// Err is in the words of package net and the system. What the last proxy of a chain reports of its target has the word
-	// that a dial of the target would have: syscall.ECONNREFUSED, or a *net.DNSError with IsNotFound.
+	// Err wraps errors of package net and the system. For what the last proxy of a chain reports about its target,
+	// these are the errors that a dial of the target would return: syscall.ECONNREFUSED, or a *net.DNSError with
+	// IsNotFound.
 	Err error
 }
 
