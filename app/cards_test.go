@@ -9,13 +9,24 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// GNOME Shell itself shows the notification, and its button is clicked with the pointer.
-func TestGNOMENotificationsCopyTheURL(t *testing.T) {
-	d := newDesktop(t, desktoptest.Options{GNOME: true, Notifications: desktoptest.Shell}, "demo")
+// copyFromCard clicks the button of a notification that the desktop itself shows, with the pointer.
+func copyFromCard(t *testing.T, o desktoptest.Options) {
+	o.Notifications = desktoptest.Shell
+	d := newDesktop(t, o, "demo")
 	d.start(t, noCurrent, "demo")
 	d.icon.WaitShown(t)
 	url := d.commandOn(t, "demo")
 	button := d.WaitCards(t, 1)[0].Max.Sub(image.Pt(50, 20)) // at the right end of the last row
+	d.MovePointer(t, button.X, button.Y)
+	d.WaitStill(t) // the button has seen the pointer
 	d.Click(t, button.X, button.Y)
 	d.waitCopied(t, url)
+}
+
+func TestGNOMENotificationsCopyTheURL(t *testing.T) {
+	copyFromCard(t, desktoptest.Options{GNOME: true})
+}
+
+func TestPlasmaNotificationsCopyTheURL(t *testing.T) {
+	copyFromCard(t, desktoptest.Options{Plasma: true})
 }
