@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -42,7 +43,14 @@ type notifier struct {
 	icon      string
 	tooltip   string
 	attention bool
+	repeat    <-chan time.Time // fires when the panel is to read the icon once more
+	repeats   []time.Duration  // what is left of iconRepeats
 }
+
+// iconRepeats are the times after which GNOME Shell is told of an icon again, each after the one before. Its extension ignores
+// a picture that comes while it converts an earlier one of the same size, which takes long on a busy machine, and would show the
+// earlier one until the next change.
+var iconRepeats = []time.Duration{time.Second, 4 * time.Second, 15 * time.Second}
 
 // maxMessages bounds how many calls may wait for an answer. More are lost, and panels repeat them.
 const maxMessages = 4096
@@ -94,6 +102,8 @@ func (n *notifier) Run(ready func()) {
 			n.menu.lookAgain()
 		case found := <-n.menu.looked:
 			n.menu.found(found)
+		case <-n.repeat:
+			n.showIcon()
 		case <-n.quit:
 			return
 		}
@@ -130,8 +140,11 @@ func (n *notifier) takeNext() {
 		return
 	}
 	if next.icon != n.icon {
-		n.icon = next.icon
-		n.emit(itemPath, itemInterface, "NewIcon")
+		n.icon, n.repeats = next.icon, nil
+		if n.menu.tree.look.active {
+			n.repeats = iconRepeats
+		}
+		n.showIcon()
 		n.emit(itemPath, itemInterface, "NewAttentionIcon")
 	}
 	if next.attention != n.attention {
@@ -144,6 +157,15 @@ func (n *notifier) takeNext() {
 	}
 	n.menu.latest = *next
 	n.menu.update()
+}
+
+// showIcon makes panels read the icon, and again later if the desktop may have missed it.
+func (n *notifier) showIcon() {
+	n.emit(itemPath, itemInterface, "NewIcon")
+	n.repeat = nil
+	if len(n.repeats) > 0 {
+		n.repeat, n.repeats = time.After(n.repeats[0]), n.repeats[1:]
+	}
 }
 
 // status returns the status of the icon. Plasma shows one that needs attention even if it hides the icon otherwise.

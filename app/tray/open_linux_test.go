@@ -225,6 +225,21 @@ func TestGNOMEShellGetsNoStatusThatKeepsAnOldPicture(t *testing.T) {
 	}
 }
 
+// GNOME's extension ignores a picture that comes while it converts an earlier one.
+func TestGNOMEShellIsToldOfAnIconAgain(t *testing.T) {
+	t.Parallel()
+	i, p := startFor(t, "GNOME")
+	changes := make(chan *dbus.Signal, 100)
+	i.bus.Signal(changes)
+	if err := i.bus.AddMatchSignal(dbus.WithMatchInterface(itemInterface), dbus.WithMatchMember("NewIcon")); err != nil {
+		t.Fatal(err)
+	}
+	p.control(t, "trouble b")
+	for range 3 {
+		next(t, changes)
+	}
+}
+
 // next returns the next signal.
 func next(t *testing.T, signals <-chan *dbus.Signal) *dbus.Signal {
 	t.Helper()
