@@ -25,6 +25,7 @@ func TestOnARealCluster(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
 		"every form of a name leads to its Pod":              everyForm,
 		"every kind of Service and address":                  everyKind,
+		"every record of the cluster's DNS":                  everyRecord,
 		"a cluster opens without a kubeconfig":               withoutKubeconfig,
 		"another carrier takes its place":                    anotherCarrier,
 		"a policy allows more":                               allowedByPolicy,

@@ -46,9 +46,9 @@ func readServiceSpec(r *jsonstream.Reader, s *Service) {
 		case "clusterIP":
 			s.ClusterIP = r.Text(api.MaxName)
 			s.Headless = s.ClusterIP == "None"
-			s.add(s.ClusterIP)
+			s.addClusterIP(s.ClusterIP)
 		case "clusterIPs":
-			r.Array(func() { s.add(r.Text(api.MaxName)) })
+			r.Array(func() { s.addClusterIP(r.Text(api.MaxName)) })
 		case "externalIPs":
 			r.Array(func() { addAddress(&s.External, r.Text(api.MaxName)) })
 		case "selector":
@@ -196,6 +196,10 @@ func ReadPod(r *jsonstream.Reader, f *Pod, key string) {
 				f.Node = r.Text(api.MaxName)
 			case "hostNetwork":
 				f.HostNetwork = r.Bool(false)
+			case "hostname":
+				f.Hostname = r.Text(api.MaxName)
+			case "subdomain":
+				f.Subdomain = r.Text(api.MaxName)
 			case "containers":
 				readContainers(r, f)
 			}

@@ -20,6 +20,8 @@ type Pod struct {
 	Key         PodKey
 	UID, Node   string
 	HostNetwork bool
+	Hostname    string // its name in the domain of the Service Subdomain; empty for none
+	Subdomain   string
 	Phase       string
 	Ready       bool
 	Ending      bool         // it is being deleted

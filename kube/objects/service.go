@@ -21,6 +21,7 @@ type Service struct {
 	Ports           []Port
 	Slices          []Slice
 	ClusterIP       string
+	ClusterIPs      []netip.Addr // of both families
 	Addresses       []netip.Addr // its ClusterIPs and those of its load balancer
 	External        []netip.Addr // its externalIPs, which its author chooses freely
 	Cost            int          // bytes of memory, without its slices
@@ -55,6 +56,11 @@ type Member struct {
 
 // add adds an address of the Service. The API server can be asked only for the first ClusterIP, not for the others.
 func (s *Service) add(text string) { addAddress(&s.Addresses, text) }
+
+func (s *Service) addClusterIP(text string) {
+	addAddress(&s.ClusterIPs, text)
+	s.add(text)
+}
 
 // addAddress adds text to the addresses of one object, if it is an address.
 func addAddress(list *[]netip.Addr, text string) {
