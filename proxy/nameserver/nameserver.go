@@ -1,4 +1,5 @@
-// Package nameserver answers questions in DNS about names that a Source knows. It listens nowhere by itself.
+// Package nameserver answers questions in DNS about names that a Source knows. The
+// caller opens what it listens on.
 package nameserver
 
 import (
@@ -21,6 +22,7 @@ const (
 	answerTime  = 10 * time.Second // for one answer
 	idleTime    = 10 * time.Second // between two questions of a connection
 	maxRecords  = 512
+	maxAliases  = 8 // one after the other
 )
 
 // The errors of a Source. Any other means that the answer is not known at the moment.
@@ -42,6 +44,21 @@ type Source interface {
 	Other(ctx context.Context, name string) error
 }
 
+// An Aliaser is a Source some of whose names stand for others.
+type Aliaser interface {
+	// Alias returns the name that a name stands for, without a trailing dot, or none.
+	Alias(ctx context.Context, name string) (string, error)
+}
+
+// An Authority is a Source that has all names of some domains, so that clients may remember what does not exist there.
+type Authority interface {
+	// Domain returns the domain of a name, or none if the Source does not have it.
+	Domain(name string) string
+}
+
+// An Exchange sends a question in DNS to another server, in a datagram or over a connection, and returns the answer.
+type Exchange func(ctx context.Context, query []byte, stream bool) ([]byte, error)
+
 // A Service is a host and a port.
 type Service struct {
 	Host string // without a trailing dot
@@ -52,6 +69,7 @@ type Service struct {
 type Server struct {
 	source Source
 	ttl    uint32
+	others func() Exchange
 }
 
 // New returns a Server whose answers may be kept by clients for ttl.
@@ -59,12 +77,16 @@ func New(source Source, ttl time.Duration) *Server {
 	return &Server{source: source, ttl: uint32(ttl / time.Second)}
 }
 
+// Forward sends questions that the Source refuses to another server, by what others returns for each question. If it
+// returns nil, the question is refused. Forward must be called before the first question.
+func (s *Server) Forward(others func() Exchange) { s.others = others }
+
 // Answer returns the answer to a question in a datagram, or nil if there is none to give.
 func (s *Server) Answer(ctx context.Context, query []byte) []byte { return s.answer(ctx, query, false) }
 
 // ServeConn answers the questions of a connection, one after the other, until it ends or is idle. It does not close it.
 func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) })()
 	for {
 		_ = conn.SetDeadline(time.Now().Add(idleTime)) // fails only on a closed connection, as the next read does
 		var size [2]byte
@@ -110,6 +132,11 @@ func (s *Server) answer(ctx context.Context, query []byte, stream bool) []byte {
 		ctx, cancel := context.WithTimeout(ctx, answerTime)
 		defer cancel()
 		s.fill(ctx, a)
+		if a.Rcode == dns.RcodeRefused {
+			if exchange := s.exchange(); exchange != nil {
+				return forwarded(ctx, exchange, a, query, stream)
+			}
+		}
 	}
 	limit := dns.MinMsgSize
 	if opt := q.IsEdns0(); opt != nil {
@@ -131,55 +158,128 @@ func (s *Server) answer(ctx context.Context, query []byte, stream bool) []byte {
 	return packed
 }
 
-// fill answers the question of a.
+// fill answers the question of a: with what its name has, and what the names have that it stands for.
 func (s *Server) fill(ctx context.Context, a *dns.Msg) {
 	asked := a.Question[0]
-	name := strings.ToLower(strings.TrimSuffix(asked.Name, "."))
-	var err error
-	switch asked.Qtype {
+	owner := asked.Name // in the case of the question: clients that check it take no other
+	for range maxAliases {
+		name := strings.ToLower(strings.TrimSuffix(owner, "."))
+		alias, err := s.alias(ctx, name)
+		if err == nil && alias == "" {
+			err = s.records(ctx, a, owner, name)
+		}
+		if owner != asked.Name && errors.Is(err, ErrRefused) {
+			s.resolve(ctx, a, owner)
+			return
+		}
+		a.Rcode = rcode(err)
+		if alias == "" || err != nil {
+			s.deny(a, name)
+			return
+		}
+		s.add(a, owner, &dns.CNAME{Target: dns.Fqdn(alias)})
+		if asked.Qtype == dns.TypeCNAME {
+			return
+		}
+		owner = dns.Fqdn(alias)
+	}
+	a.Rcode, a.Answer = dns.RcodeServerFailure, nil // an alias of itself
+}
+
+// alias returns the name that a name stands for, or none.
+func (s *Server) alias(ctx context.Context, name string) (string, error) {
+	if source, ok := s.source.(Aliaser); ok {
+		return source.Alias(ctx, name)
+	}
+	return "", nil
+}
+
+// records adds the records of a name.
+func (s *Server) records(ctx context.Context, a *dns.Msg, owner, name string) error {
+	kind := a.Question[0].Qtype
+	switch kind {
 	case dns.TypeA, dns.TypeAAAA:
-		var found []netip.Addr
-		found, err = s.source.Addresses(ctx, name)
+		found, err := s.source.Addresses(ctx, name)
+		if err != nil {
+			return err
+		}
 		for _, address := range found {
-			s.add(a, addressRecord(address, asked.Qtype))
+			s.add(a, owner, addressRecord(address, kind))
 		}
+		return nil
 	case dns.TypeSRV:
-		var found []Service
-		found, err = s.source.Services(ctx, name)
-		for _, f := range found {
-			s.add(a, &dns.SRV{Priority: 0, Weight: uint16(100 / len(found)), Port: f.Port, Target: dns.Fqdn(f.Host)})
+		found, err := s.source.Services(ctx, name)
+		if err != nil {
+			return err
 		}
+		for _, f := range found {
+			s.add(a, owner, &dns.SRV{Priority: 0, Weight: uint16(max(1, 100/len(found))), Port: f.Port, Target: dns.Fqdn(f.Host)})
+		}
+		return nil
 	case dns.TypePTR:
 		address, ok := addressOf(name)
 		if !ok {
-			err = s.source.Other(ctx, name)
 			break
 		}
-		var found []string
-		found, err = s.source.Names(ctx, address)
-		for _, f := range found {
-			s.add(a, &dns.PTR{Ptr: dns.Fqdn(f)})
+		found, err := s.source.Names(ctx, address)
+		if err != nil {
+			return err
 		}
-	default:
-		err = s.source.Other(ctx, name)
+		for _, f := range found {
+			s.add(a, owner, &dns.PTR{Ptr: dns.Fqdn(f)})
+		}
+		return nil
 	}
-	switch {
-	case errors.Is(err, ErrNoName):
-		a.Rcode = dns.RcodeNameError
-	case errors.Is(err, ErrRefused):
-		a.Rcode = dns.RcodeRefused
-	case err != nil:
-		a.Rcode = dns.RcodeServerFailure
-	}
+	return s.source.Other(ctx, name)
 }
 
-// add adds a record that answers the question of a. A nil record, and more than there is room for, are left out.
-func (s *Server) add(a *dns.Msg, r dns.RR) {
+// rcode returns the code of an answer for an error of the Source.
+func rcode(err error) int {
+	switch {
+	case err == nil:
+		return dns.RcodeSuccess
+	case errors.Is(err, ErrNoName):
+		return dns.RcodeNameError
+	case errors.Is(err, ErrRefused):
+		return dns.RcodeRefused
+	}
+	return dns.RcodeServerFailure
+}
+
+// deny says for how long clients may remember that a name does not exist, or does not have what was asked for
+// (RFC 2308).
+func (s *Server) deny(a *dns.Msg, name string) {
+	source, ok := s.source.(Authority)
+	if !ok || a.Rcode != dns.RcodeNameError && a.Rcode != dns.RcodeSuccess || a.Rcode == dns.RcodeSuccess && answers(a) {
+		return
+	}
+	domain := source.Domain(name)
+	if domain == "" {
+		return
+	}
+	a.Authoritative = true
+	a.Ns = append(a.Ns, &dns.SOA{
+		Hdr: dns.RR_Header{Name: dns.Fqdn(domain), Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: s.ttl},
+		Ns:  dns.Fqdn("ns.dns." + domain), Mbox: dns.Fqdn("hostmaster." + domain),
+		Serial: 1, Refresh: 7200, Retry: 1800, Expire: 86400, Minttl: s.ttl,
+	})
+}
+
+// answers reports whether a has a record of the type that was asked for.
+func answers(a *dns.Msg) bool {
+	return len(a.Answer) > 0 && a.Answer[len(a.Answer)-1].Header().Rrtype == a.Question[0].Qtype
+}
+
+// add adds a record of a name. A nil record, and more than there is room for, are left out.
+func (s *Server) add(a *dns.Msg, owner string, r dns.RR) {
 	if r == nil || len(a.Answer) >= maxRecords {
 		return
 	}
-	// The name is that of the question, in the same case: clients that check it take no other.
-	*r.Header() = dns.RR_Header{Name: a.Question[0].Name, Rrtype: a.Question[0].Qtype, Class: dns.ClassINET, Ttl: s.ttl}
+	kind := a.Question[0].Qtype
+	if _, alias := r.(*dns.CNAME); alias {
+		kind = dns.TypeCNAME
+	}
+	*r.Header() = dns.RR_Header{Name: owner, Rrtype: kind, Class: dns.ClassINET, Ttl: s.ttl}
 	a.Answer = append(a.Answer, r)
 }
 
