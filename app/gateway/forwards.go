@@ -17,7 +17,7 @@ import (
 	"fairlead/proxy/hostport"
 )
 
-// forwards are the fixed local ports of a gateway, each of which leads to one target. One whose port is taken is tried
+// forwards are the fixed local ports of a gateway: each leads to one target, or is that of its nameserver. One whose port is taken is tried
 // again until it can be opened, and keeps neither the proxy nor the others from being served.
 type forwards struct {
 	gateway *Gateway
@@ -35,9 +35,9 @@ type forwards struct {
 // A forward is one fixed local port. Its fields are guarded by forwards.mutex, except for target.
 type forward struct {
 	endpoint settings.Endpoint
-	target   atomic.Pointer[proxy.Target]
-	listener net.Listener // nil if it is not open
-	problem  error        // why it is not
+	target   atomic.Pointer[proxy.Target] // nil for a nameserver
+	sockets  sockets
+	problem  error // why they are not open
 	stop     context.CancelFunc
 }
 
@@ -69,10 +69,12 @@ func (f *forwards) set(ctx context.Context, endpoints []settings.Endpoint) {
 			one = &forward{}
 		}
 		one.endpoint = e
-		to, err := hostport.ParseNamed(e.To)
-		one.target.Store(&to)
-		if err != nil {
-			one.problem = err
+		if e.IsForward() {
+			to, err := hostport.ParseNamed(e.To)
+			one.target.Store(&to)
+			if err != nil {
+				one.problem = err
+			}
 		}
 		f.all = append(f.all, one)
 	}
@@ -88,9 +90,7 @@ func (one *forward) close() {
 	if one.stop != nil {
 		one.stop()
 	}
-	if one.listener != nil {
-		_ = one.listener.Close()
-	}
+	one.sockets.close()
 }
 
 // open opens the listeners that are not open.
@@ -102,13 +102,12 @@ func (f *forwards) open(ctx context.Context) {
 	f.mutex.Unlock()
 	for _, one := range all {
 		f.mutex.Lock()
-		open, e, problem := one.listener != nil, one.endpoint, one.problem
+		open, e, problem := one.sockets.open(), one.endpoint, one.problem
 		f.mutex.Unlock()
-		if open || one.target.Load().Host == "" {
+		if open || e.IsForward() && one.target.Load().Host == "" {
 			continue
 		}
-		var config net.ListenConfig
-		listener, err := config.Listen(ctx, network(e.Address), e.Address.String())
+		opened, err := listenLocally(ctx, e)
 		if err != nil && problem == nil {
 			err = NewLocalPortError(err, e.To)
 		}
@@ -116,27 +115,25 @@ func (f *forwards) open(ctx context.Context) {
 			f.gateway.log.Warn().Err(err).Str("said", explain.Error(err).Sentence).Stringer("address", e.Address).
 				Str("target", e.To).Msg("local port not opened")
 		}
-		f.opened(one, listener, err)
+		f.opened(one, opened, err)
 	}
 }
 
 // opened records the result of opening a listener.
-func (f *forwards) opened(one *forward, listener net.Listener, err error) {
+func (f *forwards) opened(one *forward, opened sockets, err error) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	switch {
 	case !slices.Contains(f.all, one): // removed meanwhile
-		if listener != nil {
-			_ = listener.Close()
-		}
+		opened.close()
 		return
 	case err != nil && one.problem != nil:
 		return // said already
 	case one.problem != nil:
 		f.gateway.log.Info().Stringer("address", one.endpoint.Address).Str("target", one.endpoint.To).Msg("local port opened")
 	}
-	one.listener, one.problem = listener, err
-	if listener != nil && f.serving != nil {
+	one.sockets, one.problem = opened, err
+	if opened.open() && f.serving != nil {
 		f.run(one)
 	}
 	f.tell()
@@ -154,30 +151,33 @@ func (f *forwards) tell() {
 func (f *forwards) run(one *forward) {
 	ctx, stop := context.WithCancel(f.serving)
 	one.stop = stop
-	listener, protocol := one.listener, one.endpoint.Protocol // neither changes while it is served
+	opened, protocol := one.sockets, one.endpoint.Protocol // neither changes while it is served
 	f.running.Go(func() {
 		defer stop()
-		err := one.serve(ctx, f.gateway.server, listener, protocol)
+		err := one.serve(ctx, f.gateway, opened, protocol)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
 		f.gateway.log.Warn().Err(err).Msg("local port closed")
 		f.mutex.Lock()
 		defer f.mutex.Unlock()
-		one.listener, one.problem = nil, err
+		one.sockets, one.problem = sockets{}, err
 		f.tell()
 	})
 }
 
-// serve serves a forward's listener by its protocol.
-func (one *forward) serve(ctx context.Context, server *proxy.Server, listener net.Listener, protocol settings.Protocol) error {
-	if protocol == settings.HTTP {
-		return server.ServeSite(ctx, listener, func() proxy.Site {
+// serve serves what a forward has opened by its protocol.
+func (one *forward) serve(ctx context.Context, p *Gateway, opened sockets, protocol settings.Protocol) error {
+	switch protocol {
+	case settings.DNS:
+		return p.nameserver().Serve(ctx, opened.packets, opened.listener)
+	case settings.HTTP:
+		return p.server.ServeSite(ctx, opened.listener, func() proxy.Site {
 			to := *one.target.Load()
 			return proxy.Site{Target: to, TLS: to.Port == 443 || strings.EqualFold(to.PortName, "https")}
 		})
 	}
-	return server.ServeTarget(ctx, listener, func(net.Conn) (proxy.Target, error) { return *one.target.Load(), nil })
+	return p.server.ServeTarget(ctx, opened.listener, func(net.Conn) (proxy.Target, error) { return *one.target.Load(), nil })
 }
 
 // serve serves the forwards until ctx ends, and tries again to open those that are not open.
@@ -185,7 +185,7 @@ func (f *forwards) serve(ctx context.Context) {
 	f.mutex.Lock()
 	f.serving = ctx
 	for _, one := range f.all {
-		if one.listener != nil {
+		if one.sockets.open() {
 			f.run(one)
 		}
 	}
@@ -226,7 +226,7 @@ func (f *forwards) addresses() []netip.AddrPort {
 	defer f.mutex.Unlock()
 	var addresses []netip.AddrPort
 	for _, one := range f.all {
-		if one.listener != nil {
+		if one.sockets.open() {
 			addresses = append(addresses, one.endpoint.Address)
 		}
 	}
@@ -251,8 +251,11 @@ func (f *forwards) endpoints() session.Endpoints {
 // endpointOf returns an endpoint of the settings at an address, as the model has it.
 func endpointOf(e settings.Endpoint, address string) session.Endpoint {
 	kind := session.ProxyEndpoint
-	if e.IsForward() {
+	switch {
+	case e.IsForward():
 		kind = session.ForwardEndpoint
+	case e.IsNameserver():
+		kind = session.DNSEndpoint
 	}
 	return session.Endpoint{Address: address, Kind: kind, Target: e.To, Protocol: string(e.Protocol), Chosen: e.Chosen}
 }

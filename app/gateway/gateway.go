@@ -162,7 +162,7 @@ func (p *Gateway) Reconfigure(ctx context.Context) error {
 	if err := p.reconfigure(next); err != nil {
 		return err
 	}
-	p.forwards.set(ctx, next.settings.Forwards())
+	p.forwards.set(ctx, localPorts(next.settings))
 	return nil
 }
 

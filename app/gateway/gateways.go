@@ -87,7 +87,7 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	}
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
 	p.forwards = newForwards(p, plan.settings.NoProxy)
-	p.forwards.set(ctx, plan.settings.Forwards())
+	p.forwards.set(ctx, localPorts(plan.settings))
 	if err := p.forwards.problem(); err != nil && p.forwards.alone {
 		p.forwards.set(ctx, nil)
 		return nil, err // there is nothing else to serve

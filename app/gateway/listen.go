@@ -32,7 +32,7 @@ func (g *Gateways) listen(ctx context.Context, endpoints []settings.Endpoint) ([
 // Endpoints returns where a context will listen, as far as its settings say.
 func Endpoints(c settings.Context) session.Endpoints {
 	var endpoints session.Endpoints
-	for _, e := range slices.Concat(c.Proxies(), c.Forwards()) {
+	for _, e := range slices.Concat(c.Proxies(), localPorts(c)) {
 		if e.Address.Port() != 0 {
 			endpoints = append(endpoints, endpointOf(e, e.Address.String()))
 		}

@@ -89,6 +89,8 @@ func (c forwardChange) add(ctx context.Context, e settings.Endpoint, replace boo
 func takenBy(name string, has, wanted settings.Endpoint) string {
 	const another = "choose another local port"
 	switch {
+	case has.IsNameserver():
+		return fmt.Sprintf("%s is taken by the nameserver of context %s: %s", wanted.Address, name, another)
 	case !has.IsForward():
 		return fmt.Sprintf("%s is taken by the proxy of context %s: %s", wanted.Address, name, another)
 	case has.To == wanted.To:

@@ -12,7 +12,7 @@ type Endpoint struct {
 	Address  string // host:port
 	Kind     EndpointKind
 	Target   string // of a forward: host:port, where the port may be a name
-	Protocol string // "tcp" or "http" for a forward; "http" or "socks" for a proxy that speaks only that, else ""
+	Protocol string // "tcp" or "http" for a forward; "dns" for a nameserver; "http" or "socks" for a proxy that speaks only that, else ""
 	Chosen   bool   // a forward that is not in the user's file
 	Problem  string // why it does not listen there while the context is on, in one sentence; empty if it does
 }
@@ -24,6 +24,7 @@ type EndpointKind string
 const (
 	ProxyEndpoint   EndpointKind = "proxy"   // the context's proxy
 	ForwardEndpoint EndpointKind = "forward" // one target, without a proxy's handshake
+	DNSEndpoint     EndpointKind = "dns"     // answers to questions about the cluster's names
 )
 
 // Endpoints are the endpoints of one context. They are shared and must not be modified.
@@ -78,7 +79,11 @@ func (e Endpoints) Forwards() Endpoints {
 func (e Endpoints) reason() Reason {
 	var problems []string
 	for _, one := range e {
-		if one.Problem != "" {
+		switch {
+		case one.Problem == "":
+		case one.Kind == DNSEndpoint:
+			problems = append(problems, fmt.Sprintf("Names are not answered at %s: %s", one.Address, one.Problem))
+		default:
 			problems = append(problems, fmt.Sprintf("%s is not forwarded to %s: %s", one.Address, one.Target, one.Problem))
 		}
 	}

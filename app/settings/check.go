@@ -91,7 +91,7 @@ func (k *checker) endpoints() {
 			all = append(all, owned{e, b.pattern})
 			return false
 		}
-		for _, list := range []*[]writtenEndpoint{b.options.Proxies, b.options.Forwards} {
+		for _, list := range []*[]writtenEndpoint{b.options.Proxies, b.options.Forwards, b.options.Nameserver} {
 			if list != nil {
 				*list = slices.DeleteFunc(*list, wrong)
 			}

@@ -73,6 +73,8 @@ type Options struct {
 	APIProxy          *APIProxy
 	Forwards          *[]writtenEndpoint
 	Proxies           *[]writtenEndpoint
+	Nameserver        *[]writtenEndpoint // one
+	NamesOutside      *NamesOutside
 
 	Connections        *int
 	Handshake          *time.Duration
@@ -99,6 +101,15 @@ type CrossSite string
 const (
 	AllowCrossSite  CrossSite = "allow"
 	RefuseCrossSite CrossSite = "refuse"
+)
+
+// NamesOutside is what a context's nameserver does with questions about names that are not the cluster's.
+type NamesOutside string
+
+// The values of NamesOutside.
+const (
+	RefuseNames  NamesOutside = "refuse"
+	ForwardNames NamesOutside = "forward" // to this machine's DNS servers
 )
 
 // Password is whether clients need a password, and which.

@@ -20,6 +20,7 @@ type Context struct {
 	Upstreams         map[string]Upstream // by name
 	Egress            Egress              // the one of Upstreams that is named EgressName
 	ForwardUnresolved bool                // names that do not resolve here may be sent to a forward proxy on this machine
+	NamesOutside      NamesOutside        // of the nameserver, for names that are not the cluster's
 	CrossSite         CrossSite           // whether pages of other origins may send requests to the cluster's Services
 	Namespace         string              // for names without one; empty for the kubeconfig's
 	HostNetwork       bool                // Pods in their node's network can be reached
@@ -110,7 +111,7 @@ const generatedUser = "fairlead"
 func (c Config) context(name string, now contextState) Context {
 	o := c.options(name)
 	e := Context{
-		Name: name, Outside: Direct, CrossSite: AllowCrossSite, TLS: o.TLS, Limits: defaultLimits,
+		Name: name, Outside: Direct, NamesOutside: RefuseNames, CrossSite: AllowCrossSite, TLS: o.TLS, Limits: defaultLimits,
 		Production: c.production(name),
 	}
 	assigned := now.proxyPort()
@@ -135,6 +136,7 @@ func (c Config) context(name string, now contextState) Context {
 	setIf(&e.Routes, o.Routes)
 	e.Upstreams, e.Egress = withEgress(c.upstreams, now.Egress.Egress), now.Egress.Egress
 	setIf(&e.ForwardUnresolved, o.ForwardUnresolved)
+	setIf(&e.NamesOutside, o.NamesOutside)
 	setIf(&e.CrossSite, o.CrossSite)
 	setIf(&e.Namespace, o.Namespace)
 	setIf(&e.HostNetwork, o.HostNetwork)

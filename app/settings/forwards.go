@@ -17,24 +17,28 @@ import (
 // A Protocol is what an endpoint speaks.
 type Protocol string
 
-// The values of Protocol. A forward has TCP or HTTP, and a proxy's port AnyProtocol, HTTP or SOCKS.
+// The values of Protocol. A forward has TCP or HTTP, a proxy's port AnyProtocol, HTTP or SOCKS, and a nameserver DNS.
 const (
 	AnyProtocol Protocol = ""
 	TCP         Protocol = "tcp"   // the target's own protocol, whatever that is
 	HTTP        Protocol = "http"  // of a forward: the listener's name in requests is replaced by the target's
 	SOCKS       Protocol = "socks" // SOCKS 4, 4A and 5
+	DNS         Protocol = "dns"   // in datagrams and over connections
 )
 
 // An Endpoint is one address that a context listens on, and what it serves there.
 type Endpoint struct {
 	Address  netip.AddrPort // of the first proxy with port 0 if none is assigned yet; Prepare assigns one
-	To       string         // the target of a forward, as host:port, whose port may be a name; empty for a proxy
+	To       string         // the target of a forward, as host:port, whose port may be a name; empty for others
 	Protocol Protocol
 	Chosen   bool // a forward that was made by a command or in the menu
 }
 
 // IsForward reports whether the endpoint is a fixed local port of a target, and no proxy.
 func (e Endpoint) IsForward() bool { return e.To != "" }
+
+// IsNameserver reports whether the endpoint answers questions about the cluster's names.
+func (e Endpoint) IsNameserver() bool { return e.Protocol == DNS }
 
 func (e Endpoint) exposed() bool { return !e.Address.Addr().IsLoopback() }
 
@@ -55,7 +59,12 @@ func (c Context) Proxies() []Endpoint {
 	if c.NoProxy {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(c.Endpoints), Endpoint.IsForward)
+	return slices.DeleteFunc(slices.Clone(c.Endpoints), func(e Endpoint) bool { return e.IsForward() || e.IsNameserver() })
+}
+
+// Nameservers returns where the context's nameserver listens.
+func (c Context) Nameservers() []Endpoint {
+	return slices.DeleteFunc(slices.Clone(c.Endpoints), func(e Endpoint) bool { return !e.IsNameserver() })
 }
 
 // A writtenEndpoint is an endpoint in the user's file. The Addr of a proxy's address is invalid if only a port was written.
@@ -257,7 +266,7 @@ func at(e writtenEndpoint, listen netip.Addr) netip.AddrPort {
 // endpoints returns the further endpoints that the options have. A proxy's port alone is one of listen.
 func (o Options) endpoints(listen netip.Addr) []Endpoint {
 	var all []Endpoint
-	for _, list := range []*[]writtenEndpoint{o.Proxies, o.Forwards} {
+	for _, list := range []*[]writtenEndpoint{o.Proxies, o.Forwards, o.Nameserver} {
 		if list == nil {
 			continue
 		}

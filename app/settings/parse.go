@@ -205,6 +205,13 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 		{"api-proxy", func(n *yaml.Node) { o.APIProxy = p.apiProxy(n) }},
 		{"forwards", func(n *yaml.Node) { o.Forwards = p.forwards(n, one) }},
 		{"proxies", func(n *yaml.Node) { o.Proxies = p.proxies(n, one) }},
+		{"dns", func(n *yaml.Node) { o.Nameserver = p.nameserver(n, one) }},
+		{"dns-outside", func(n *yaml.Node) {
+			if s, ok := p.oneOf(n, string(RefuseNames), string(ForwardNames)); ok {
+				outside := NamesOutside(s)
+				o.NamesOutside = &outside
+			}
+		}},
 		{"limits", func(n *yaml.Node) {
 			p.fields(n, "limits", []field{
 				{"connections", func(n *yaml.Node) { o.Connections = p.integer(n, 1_000_000) }},

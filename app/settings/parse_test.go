@@ -220,7 +220,7 @@ contexts:
 `)
 	got := c.context("eu-1", contextState{})
 	want := Context{
-		Name: "eu-1", Namespace: "exact", Outside: Direct, CrossSite: RefuseCrossSite, AutoOff: time.Hour,
+		Name: "eu-1", Namespace: "exact", Outside: Direct, NamesOutside: RefuseNames, CrossSite: RefuseCrossSite, AutoOff: time.Hour,
 		Endpoints: []Endpoint{{Address: netip.MustParseAddrPort("127.0.0.2:0")}},
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("10.9.0.0/16")}, Limits: defaultLimits,
 	}
