@@ -378,10 +378,10 @@ var causes = append([]cause{
 	{"listen low", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, Err: os.NewSyscallError("bind", syscall.EACCES)}, "Cannot listen",
 		"This machine does not let Fairlead listen on 127.0.0.1:80. Ports below 1024, and ports the system keeps for itself, need more rights.", 1, 91, 502, "proxy_internal_error"},
 	{"listen twice on Windows", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.Errno(10048))}, "Port taken",
-		"Another program already listens on 127.0.0.1:1080. Stop that program, then start the context again, or give the context another port in the settings.", 1, 91, 502, "proxy_internal_error"},
+		"Another program already listens on 127.0.0.1:1080. Stop that program, then try again, or give the context another port in the settings.", 1, 91, 502, "proxy_internal_error"},
 
 	{"listen twice, by whom", &held{taken, "nginx: master", 812}, "Port taken",
-		"The program nginx: master, process 812, already listens on 127.0.0.1:1080. Stop that program, then start the context again, or give the context another port in the settings.", 1, 91, 502, "proxy_internal_error"},
+		"The program nginx: master, process 812, already listens on 127.0.0.1:1080. Stop that program, then try again, or give the context another port in the settings.", 1, 91, 502, "proxy_internal_error"},
 
 	{"listen twice for a forward", &forwarded{&held{taken, "postgres", 812}}, "Port taken",
 		"The program postgres, process 812, already listens on 127.0.0.1:1080. Stop that program, or choose another local port.", 1, 91, 502, "proxy_internal_error"},

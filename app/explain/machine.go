@@ -61,7 +61,7 @@ func listen(err error) (words, bool) {
 	case isAny(wordsTaken...)(err):
 		e.title = "Port taken"
 		e.sentence = fmt.Sprintf("%s already listens on %s.", holder(err), address)
-		e.hint = "Stop that program, then start the context again, or give the context another port in the settings."
+		e.hint = "Stop that program, then try again, or give the context another port in the settings."
 		if isLocalPort(err) {
 			e.hint = "Stop that program, or choose another local port."
 		}
