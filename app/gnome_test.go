@@ -130,7 +130,7 @@ func TestGNOMESubmenusHaveRoomOnALowScreen(t *testing.T) {
 	}
 	d.sameAsDrawn(t)
 	d.fitsTheScreen(t)
-	if area := d.icon.Point(t, d.in(t, "cluster-03", "More to copy")...)[0]; !area.In(image.Rectangle{Max: d.Size()}) {
+	if area := d.icon.Point(t, d.in(t, "cluster-03", "Options")...)[0]; !area.In(image.Rectangle{Max: d.Size()}) {
 		t.Errorf("the menu is at %v", area)
 	}
 	var seen int

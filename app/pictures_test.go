@@ -167,7 +167,7 @@ func hostilePictures(t *testing.T, l panelLook, take taker) {
 	d.start(t, path, "🚢 ship")
 	d.clickRow(t, "_under_")
 	take(t, d, "menu-names", "end_")
-	take(t, d, "menu-names-details", d.in(t, "_under_", "More to copy")...)
+	take(t, d, "menu-names-details", d.in(t, "_under_", "Options")...)
 }
 
 // fullPictures takes pictures of as many contexts as the menu lists without groups, seven of them started, of which two

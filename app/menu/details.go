@@ -10,8 +10,11 @@ import (
 func details(c session.State, x view, nested bool) []Item {
 	needed := needs(c, x)
 	var use, change []Item
-	if c.Phase.Listening() {
-		extra := x.Contexts[c.Name]
+	extra := x.Contexts[c.Name]
+	switch {
+	case c.Phase == session.Unavailable: // what needs the cluster would only fail
+		use, change = []Item{copyURL(c)}, options(c, x, extra, nested)
+	case c.Phase.Listening():
 		if c.TLS {
 			x.Browsers, x.Shell, x.Terminal = nil, Choice{}, false // they would have no client certificate
 		}

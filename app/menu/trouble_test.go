@@ -28,3 +28,29 @@ func TestTroubleOffersTheFileThatCausedIt(t *testing.T) {
 		}
 	}
 }
+
+// TestAContextOffersWhatCanWork while its cluster is not reached, and all of it while only connections fail.
+func TestAContextOffersWhatCanWork(t *testing.T) {
+	offers := func(phase session.Phase) (titles []string) {
+		c := session.State{
+			Name: "a", Phase: phase, Wanted: true, Usable: true, Outside: direct, Endpoints: session.ProxyAt("127.0.0.1:1080"),
+			Reason: "A sentence.", Trouble: session.Unreachable,
+		}
+		items := Build(session.Snapshot{Version: 1, Contexts: []session.State{c}}, extras())
+		for _, item := range items[slices.IndexFunc(items, func(i Item) bool { return i.ID == "row/a" })].Items {
+			if !item.Separator && !item.Disabled {
+				titles = append(titles, item.Title)
+			}
+		}
+		return titles
+	}
+	want := []string{"Try again", "Diagnose…", "Copy this message", "Stop", "Copy socks5h://127.0.0.1:1080", "Options"}
+	if got := offers(session.Unavailable); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	for _, title := range []string{"Open Chromium in this cluster", "Open terminal in this cluster", "Services", "More to copy"} {
+		if got := offers(session.On); !slices.Contains(got, title) {
+			t.Errorf("%q is not in %q", title, got)
+		}
+	}
+}
