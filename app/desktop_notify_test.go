@@ -214,7 +214,7 @@ func TestContextsInTroubleForOneCauseAreOneNotification(t *testing.T) {
 			t.Errorf("%s is not in %q", name, n.Body)
 		}
 	}
-	if n.Actions != "Try again, Open log" || !strings.Contains(n.Body, "The cluster may be stopped") {
+	if n.Actions != "Try again, Open log" || !strings.Contains(n.Body, "The clusters may be stopped") {
 		t.Errorf("%+v", n)
 	}
 	d.stay(t, 1)

@@ -12,6 +12,20 @@ import (
 	"fairlead/kube/fault"
 )
 
+// The hint for an API server at whose address nothing listens, and for several of them.
+const (
+	stopped     = "The cluster may be stopped or may have moved to another address."
+	manyStopped = "The clusters may be stopped or may have moved to other addresses."
+)
+
+// ForSeveral returns the hint for several contexts that all have this one.
+func ForSeveral(hint string) string {
+	if hint == stopped {
+		return manyStopped
+	}
+	return hint
+}
+
 // unreachable explains an API server that cannot be used, whatever the error on the way to it.
 func unreachable(e *fault.Unreachable) words {
 	server := "API server " + name(e.Server)
@@ -29,7 +43,7 @@ func unreachable(e *fault.Unreachable) words {
 		x.sentence = fmt.Sprintf("The name of the %s could not be looked up.", server)
 	case isAny(wordsRefused...)(e.Err):
 		x.sentence = fmt.Sprintf("Nothing is listening at the API server's address %s.", name(e.Server))
-		x.hint = "The cluster may be stopped or may have moved to another address."
+		x.hint = stopped
 	case timedOut(e.Err):
 		x.sentence = fmt.Sprintf("The %s does not answer.", server)
 	case isAny(wordsCut...)(e.Err):

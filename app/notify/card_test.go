@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"fairlead/app/notify"
 	"fairlead/app/session"
 	"fairlead/assets"
+	"fairlead/kube/fault"
 )
 
 var away = explain.Explanation{Title: "API server not reachable", Sentence: "The API server of context staging does not answer.", Hint: "Check the VPN."}
@@ -95,15 +97,31 @@ func TestConnectionsThatFailForTheContextsReasonAreCountedThere(t *testing.T) {
 	})
 }
 
+func TestTheHintIsForAllContexts(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		refused := explain.Error(&fault.Unreachable{Server: "127.0.0.1:9", Err: syscall.ECONNREFUSED})
+		for _, context := range []string{"b", "a"} {
+			n.Report(notify.Trouble{Context: context, Kind: notify.Contexts, Said: refused, Icon: "failed"})
+		}
+		pass(time.Second)
+		expect(t, s, "[2 contexts: API servers not reachable] a and b. | The clusters may be stopped or may have moved to other addresses.\n")
+	})
+}
+
 func TestContextsInTroubleForOneCauseAreOneNotification(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		for _, context := range []string{"minikube", "kind-dev", "prod", "staging"} {
-			n.Report(trouble(context))
+			report := trouble(context)
+			if context == "prod" {
+				report.Icon = "failed-production"
+			}
+			n.Report(report)
 			pass(50 * time.Millisecond)
 		}
 		pass(time.Second)
-		four := "[4 contexts: API servers not reachable] minikube, kind-dev, prod and staging. | Check the VPN.\n"
+		four := "[4 contexts: API servers not reachable] prod, kind-dev, minikube and staging. | Check the VPN.\n"
 		expect(t, s, four)
 		if n := s.all()[0]; len(n.Actions) != 2 || n.Actions[0] != notify.Retry || len(n.About.Contexts) != 4 {
 			t.Errorf("it offers %v for %v", n.Actions, n.About.Contexts)
@@ -112,13 +130,13 @@ func TestContextsInTroubleForOneCauseAreOneNotification(t *testing.T) {
 		n.Report(trouble("lab"))
 		n.Recovered("prod")
 		pass(3 * time.Second)
-		five := "[4 contexts: API servers not reachable] minikube, kind-dev, staging and lab. | Check the VPN. | prod: reachable again.\n"
+		five := "[4 contexts: API servers not reachable] kind-dev, lab, minikube and staging. | Check the VPN. | prod: reachable again.\n"
 		expect(t, s, four+five)
 		for _, context := range []string{"minikube", "kind-dev", "staging", "lab"} {
 			n.Recovered(context)
 		}
 		pass(10 * time.Second)
-		expect(t, s, four+five+"[4 contexts: reachable again] minikube, kind-dev, staging and lab.\n")
+		expect(t, s, four+five+"[4 contexts: reachable again] kind-dev, lab, minikube and staging.\n")
 		if len(keys(s)) != 1 {
 			t.Errorf("%d notifications: %v", len(keys(s)), keys(s))
 		}

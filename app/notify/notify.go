@@ -138,7 +138,7 @@ func New(c Config) *Notifier {
 // failure is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation, whole bool) {
 	n.update(func(d *deck) {
-		d.failure(&entry{context: context, target: target, kind: Dials, said: e, icon: string(session.SignFailed), failures: 1}, whole)
+		d.failure(&entry{context: context, target: target, kind: Dials, said: e, icon: string(session.SignAttention), failures: 1}, whole)
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"fairlead/app/explain"
 	"fairlead/app/notify"
+	"fairlead/app/session"
 )
 
 var refused = explain.Explanation{Title: "Connection refused", Sentence: "Nothing is listening on port 81.", Hint: "Try another port."}
@@ -161,6 +162,9 @@ func TestFailuresOfOneContextAreOneNotificationThatCounts(t *testing.T) {
 		want := "[kind-dev: 10 connections failed] bad-9:80 – no such Service | bad-8:80 – no such Service | bad-7:80 – no such Service | and 7 more | Check the name.\n"
 		if got := s.bodies(); !strings.HasSuffix(got, want) || len(shown) > 3 {
 			t.Errorf("shown:\n%swant at the end:\n%s", got, want)
+		}
+		if shown[0].Icon != string(session.SignAttention) {
+			t.Errorf("its picture is %q, and the context has not failed", shown[0].Icon)
 		}
 		for _, other := range shown {
 			if other.Key != shown[0].Key {

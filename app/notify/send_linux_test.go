@@ -174,7 +174,7 @@ func TestANotificationSaysWhatWhereAndWhy(t *testing.T) {
 	noLeaks(t)
 	d := startBus(t).serve(&daemon{can: []string{"body", "body-markup"}})
 	n := notify.New(notify.Config{Icon: func(name string) []byte {
-		if name != "failed" {
+		if name != "attention" {
 			t.Errorf("requested the picture %q", name)
 		}
 		return icon(t)

@@ -26,6 +26,7 @@ func (c *card) notification() Notification {
 	n := Notification{Key: c.key, Icon: c.icon()}
 	var lines []string
 	running, over := c.split()
+	over = inOrder(over)
 	switch {
 	case c.topic.class == starts:
 		n.Title, lines = startedText(c.entries)
@@ -158,8 +159,9 @@ func failedMeanwhile(entries ...*entry) string {
 func groupText(entries []*entry) (title string, lines []string) {
 	cause := strings.Replace(lowerFirst(entries[0].said.Title), "API server ", "API servers ", 1)
 	title = fmt.Sprintf("%d contexts: %s", len(entries), cause)
+	entries = inOrder(entries)
 	lines = []string{names(titlesOf(entries, "")) + "."}
-	switch command, hint := commonCommand(entries), commonHint(entries); {
+	switch command, hint := commonCommand(entries), explain.ForSeveral(commonHint(entries)); {
 	case command != "":
 		lines = append(lines, "To log in: "+command)
 	case entries[0].kind == Logins:
@@ -174,6 +176,19 @@ func groupText(entries []*entry) (title string, lines []string) {
 		lines = append(lines, "Check this machine's network connection and the VPN first: that these came together may have one cause.")
 	}
 	return title, append(lines, failedMeanwhile(entries...))
+}
+
+// inOrder returns entries in the order of their titles, those of production contexts first.
+func inOrder(entries []*entry) []*entry {
+	isProduction := func(e *entry) int {
+		if strings.HasSuffix(e.icon, session.ProductionPicture) {
+			return 0
+		}
+		return 1
+	}
+	return slices.SortedStableFunc(slices.Values(entries), func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(isProduction(a), isProduction(b)), cmp.Compare(strings.ToLower(a.title), strings.ToLower(b.title)))
+	})
 }
 
 // othersText returns the text for contexts of which each has another trouble.
