@@ -148,7 +148,7 @@ func doTasks(t *testing.T, o desktoptest.Options) {
 	page, err = u.curl(t, "socks5h://"+u.waitOn(t, "PROD prod-eu"), hello)
 	fromHello(t, "curl", page, err)
 	u.clicks(t, "stop all", ofMenu, "Stop all")
-	u.icon.WaitAt(t, "Fairlead: off")
+	u.icon.WaitAt(t, "No context is on")
 }
 
 func TestWhatUsersDoMostTakesFewClicks(t *testing.T) { doTasks(t, desktoptest.Options{Panel: true}) }

@@ -250,8 +250,8 @@ func TestWhatStandsAloneSaysWhatItIsFor(t *testing.T) {
 		contexts []session.State
 		want     string
 	}{
-		{many(200, 12), "Fairlead: off, Start a context (200), Fairlead, Quit"},
-		{used, "Fairlead: off, Start, kind-3, More (199), Fairlead, Quit"},
+		{many(200, 12), "No context is on, Start a context (200), Fairlead, Quit"},
+		{used, "No context is on, Start, kind-3, More (199), Fairlead, Quit"},
 	} {
 		if got := strings.Join(titles(c.contexts, 12), ", "); got != c.want {
 			t.Errorf("%s, and should be %s", got, c.want)

@@ -7,6 +7,9 @@ import (
 	"fairlead/app/session"
 )
 
+// noneOn is the summary of contexts that are all off. Fairlead itself runs.
+const noneOn = "No context is on"
+
 // Summary returns a few words about how many contexts have each sign, so that the numbers add up to the rows.
 func Summary(s session.Snapshot) string {
 	if s.Version == 0 {
@@ -34,7 +37,7 @@ func Summary(s session.Snapshot) string {
 	case on+needy+failed == 0 && busy != "":
 		return "Fairlead: " + busy
 	case on+needy+failed == 0:
-		return "Fairlead: off"
+		return noneOn
 	}
 	var words []string
 	for _, count := range []struct {

@@ -19,7 +19,10 @@ const maxNamed = 10
 func Tooltip(s session.Snapshot, x Extras) string {
 	contexts := urgentFirst(s.Contexts)
 	if len(contexts) == 0 {
-		return Summary(s)
+		if words := Summary(s); words != noneOn {
+			return words
+		}
+		return "Fairlead: " + lowered(noneOn)
 	}
 	v := viewOf(s, x)
 	var named []string

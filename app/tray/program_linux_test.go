@@ -104,7 +104,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
 	i := panel.item(t)
 	const loading = "Loading… Open this menu again in a moment."
-	want := []string{". Fairlead: off", "--", ". Start", "gke__lab__1", "b", "--", "Fairlead", "Open log folder", "Quit"}
+	want := []string{". No context is on", "--", ". Start", "gke__lab__1", "b", "--", "Fairlead", "Open log folder", "Quit"}
 	if got := i.lines(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("the menu is\n%q, want\n%q", got, want)
 	}

@@ -169,7 +169,7 @@ func (b *bench) actions() string {
 func TestClickSwitchesAndTheMenuFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)
-		if !b.shows("Fairlead: off") {
+		if !b.shows("No context is on") {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
 		b.click(t, "row/b/c")
@@ -337,7 +337,7 @@ func TestAnOpenMenuIsLeftAloneWhereItMustBe(t *testing.T) {
 		b.screen.hold(true)
 		b.click(t, "row/a")
 		time.Sleep(time.Minute)
-		if !b.shows("Fairlead: off") || b.shows(":1080") {
+		if !b.shows("No context is on") || b.shows(":1080") {
 			t.Errorf("the open menu became %+v", b.screen.root.visible())
 		}
 		b.screen.hold(false)
