@@ -6,7 +6,7 @@
 //	"web.billing:80"                    what DialContext is asked for        dial.go
 //	→ Service web, namespace billing    what the name means                  name.go
 //	→ Service and its EndpointSlices    two small requests, or the cache     resolve.go, cache.go
-//	  or what has an address            by field, or because it was seen     address.go, seen.go
+//	  or what has an address            by field, or because it was seen     address.go
 //	  which is then watched             from the version of that list on    endpointwatch.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name package objects
 //	  in the order to try them          shuffled, terminating ones last      package objects
