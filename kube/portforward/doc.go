@@ -4,7 +4,7 @@
 // The path of a connection:
 //
 //	forwarder.go  Dial: which of the caller's endpoints come first and last, and a session with the first one's Pod
-//	rollout.go    which Pods come first while others are being replaced
+//	targets.go    which targets answered, refused or cut connections, and which Pods come first in a rollout
 //	withdraw.go   which Pods come last, and keep no session
 //	pool.go       the sessions of all Pods, and what they share
 //	pod.go        the sessions of one Pod: one connection each, a few ahead of demand, shared when there are no more
@@ -16,7 +16,7 @@
 //	opening.go    opening it with its first bytes, at the next endpoint if the last one failed
 //	confirm.go    whether the target is connected
 //	read.go       the reader
-//	write.go      the writer, and what it keeps to send again (settle.go: until when)
+//	write.go      the writer, what it keeps to send again, and until when
 //	attempt.go    one attempt of a connection at one endpoint
 //	health.go     whether the session and the Pod of an attempt are alive
 //	runtime.go    what the container runtime reports when it cannot connect
