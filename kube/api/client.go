@@ -198,7 +198,7 @@ func askOnce[T any](ctx context.Context, a *Client, q Question, read func(*jsons
 	defer cancel()
 	value, err := send(ctx, a, q, read)
 	if busy, ok := errors.AsType[*StatusError](err); ok && busy.after > 0 {
-		return value, busy.after, &fault.Unreachable{Server: a.Faults.Server, Err: &fault.Busy{Status: busy.sent, After: busy.after}}
+		return value, busy.after, &fault.Unreachable{Server: a.Faults.Server, Err: &fault.Busy{Status: busy.httpCode, After: busy.after}}
 	}
 	return value, 0, a.Login.Explain(a.Faults.from(err, q))
 }

@@ -111,8 +111,8 @@ var ErrForeign = errors.New("its answer is not the Kubernetes API's")
 
 // A StatusError is the API server's refusal of a request, or the answer of something else in its place.
 type StatusError struct {
-	sent            int // the status code of the HTTP answer
-	code            int // the code in its body; without one, sent
+	httpCode        int // the status code of the HTTP answer
+	code            int // the code in its body; without one, httpCode
 	reason, message string
 	foreign         bool          // it does not come from the Kubernetes API
 	after           time.Duration // of its Retry-After; 0 for none
@@ -131,7 +131,7 @@ func readRefusal(response *http.Response) error {
 	if errors.As(r.Err(), new(*fault.Oversized)) {
 		return r.Err()
 	}
-	status.sent, status.after = response.StatusCode, retryafter.Of(response.StatusCode, response.Header)
+	status.httpCode, status.after = response.StatusCode, retryafter.Of(response.StatusCode, response.Header)
 	if r.Err() != nil {
 		status.foreign, status.reason = true, http.StatusText(response.StatusCode)
 	}
