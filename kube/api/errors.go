@@ -20,7 +20,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// MaxText bounds a text of the API server in an error, in bytes.
+// MaxText bounds what an error quotes of an API server's text, in bytes.
 const MaxText = 512
 
 // Faults turns the errors of a request into those of package fault.
@@ -37,7 +37,8 @@ func newFaults(config *rest.Config, contextName string) Faults {
 	return f
 }
 
-// from returns the fault for the error of a request, ErrAbsent for a 404, and context.Canceled unchanged.
+// from returns the fault for the error of a request, ErrAbsent for a 404 of the Kubernetes API, and context.Canceled for
+// a cancelled request.
 func (f Faults) from(err error, asked Question) error {
 	var status *StatusError
 	var big *fault.Oversized
@@ -123,7 +124,8 @@ func (e *StatusError) Error() string { return fmt.Sprintf("%d %s", e.code, Excer
 // refusalBounds are the limits for a Status, of which only a short text is kept.
 var refusalBounds = jsonstream.Bounds{Bytes: 256 << 10, Elements: 1000, Memory: 64 << 10}
 
-// readRefusal returns an answer that refuses the question as a *StatusError, or a *fault.Oversized.
+// readRefusal reads the body of an answer that refuses a request. It returns a *StatusError, or a *fault.Oversized if the
+// body is too large.
 func readRefusal(response *http.Response) error {
 	r := jsonstream.NewReader(response.Body, refusalBounds, nil)
 	defer r.Close()
@@ -157,7 +159,7 @@ func (f Faults) fromHandshake(err error) error {
 
 func isUnauthorized(err error) bool { return AnsweredWith(err, http.StatusUnauthorized) }
 
-// AnsweredWith reports whether the API server refused a question with a code.
+// AnsweredWith reports whether err is a *StatusError with the given code.
 func AnsweredWith(err error, code int) bool {
 	status, ok := errors.AsType[*StatusError](err)
 	return ok && status.code == code

@@ -61,9 +61,9 @@ func newLogin(config *rest.Config, c Config) (*Login, error) {
 }
 
 // usePlugin makes a credential plugin the login.
-func (l *Login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
+func (l *Login) usePlugin(exec *clientcmdapi.ExecConfig, options Config) error {
 	config := l.config
-	c := plugin.Config{Exec: exec, Context: of.Context, Approved: of.Approved}
+	c := plugin.Config{Exec: exec, Context: options.Context, Approved: options.Approved}
 	if exec.ProvideClusterInfo {
 		var err error
 		if c.Cluster, err = rest.ConfigToExecCluster(config); err != nil {
@@ -87,7 +87,7 @@ func (l *Login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
 }
 
 // useProvider makes the ID token of an identity provider the login. A client certificate is sent as well, as by kubectl.
-func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config) error {
+func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, options Config) error {
 	config := l.config
 	config.AuthProvider = nil
 	entry, ok := config.AuthConfigPersister.(*kubeconfig.ProviderEntry)
@@ -102,7 +102,7 @@ func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config
 		return nil // these win, as with kubectl
 	}
 	token, err := oidc.New(oidc.Config{
-		Settings: provider.Config, Store: entry, Context: of.Context, Proxy: environmentProxy(of.Own), Log: of.Log,
+		Settings: provider.Config, Store: entry, Context: options.Context, Proxy: environmentProxy(options.Own), Log: options.Log,
 	})
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config
 // Renews reports whether a plugin or an identity provider renews the credentials.
 func (l *Login) Renews() bool { return l.renewer != nil }
 
-// Begin allows renewing the credentials until end is called. It has renewed called after each change of them.
+// Begin allows the credentials to be renewed until end is called. After each renewal, renewed is called.
 func (l *Login) Begin(renewed func()) (end func()) {
 	if l.renewer == nil {
 		return func() {}
@@ -149,7 +149,7 @@ func (l *Login) Forget() {
 	}
 }
 
-// Retry allows a renewal that failed to be tried again at once, because the user asked for it.
+// Retry allows another attempt at once after a failed renewal, because the user asked for it.
 func (l *Login) Retry() {
 	if l.renewer != nil {
 		l.renewer.Retry()
