@@ -7,13 +7,13 @@ import (
 	"fairlead/kube/fault"
 )
 
-// MaxBytes limits the head of an answer, of the API server as of a proxy on the route to it.
+// MaxBytes limits the size of the head of an answer, whether of the API server or of a proxy on the route to it.
 const MaxBytes = 64 << 10
 
 // maxFields limits the fields of a head. API servers send about ten.
 const maxFields = 256
 
-// Check returns a *fault.Oversized if a head has more fields than any of an API server.
+// Check returns a *fault.Oversized if a head has many more fields than an API server sends.
 func Check(header http.Header) error {
 	n := 0
 	for _, values := range header {
