@@ -6,11 +6,11 @@
 //	"web.billing:80"                    what DialContext is asked for        dial.go
 //	→ Service web, namespace billing    what the name means                  name.go
 //	→ Service and its EndpointSlices    two small requests, or the cache     resolve.go, cache.go
-//	  or what has an address            by field, or because it was seen     address.go
+//	  or what has the address           a field selector, or seen before     address.go
 //	  which is then watched             from the version of that list on    endpointwatch.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name package objects
 //	  in the order to try them          shuffled, terminating ones last      package objects
-//	→ none on its node's network        a question about the Pod             networks.go, pod.go
+//	→ without those on a node's network the Pod, read if not yet known       networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //
 // Before a dial, [Cluster.Lookup] finds out whether a host is in the cluster, and returns a [Host] that can be dialled:
@@ -22,8 +22,8 @@
 // until some minutes after the last use; if the user may not watch them, or watches do not work, they are polled while the
 // Service is in use. No connection waits for that. Pods that are out of use are withdrawn from the carrier (withdrawal.go).
 // Answers that are neither watched nor polled are used for some seconds and then renewed in the background; remember.go has
-// the times. Besides, the first Pod of each node is got once, while a session with it is made: EndpointSlices do not say
-// whether a Pod shares its node's network, and one Pod's addresses show it for all Pods of that node.
+// the times. In addition, a Pod is read while a session with it is made, if the user may read it: EndpointSlices do not
+// say whether a Pod shares its node's network, and another Pod may have had its name before.
 //
 // The owner of an IP address is looked for in all namespaces or, if that is forbidden, in those that the user may see. Only
 // then are the ranges of Services and Pods read, once, if the user may read them.
