@@ -34,7 +34,7 @@ func (w *writer) writeUnproven(p []byte) (int, error) {
 		w.conn.opening.Unlock()
 		return w.send(p)
 	}
-	before, a, spent, err := w.remember(p)
+	before, a, overflowed, err := w.remember(p)
 	if err != nil {
 		w.conn.opening.Unlock()
 		return 0, err
@@ -51,15 +51,16 @@ func (w *writer) writeUnproven(p []byte) (int, error) {
 	}
 	// A write that is stuck must not keep the attempt from being replaced, or its end from being known.
 	w.conn.opening.Unlock()
-	if spent {
+	if overflowed {
 		return w.send(p)
 	}
 	_, _ = a.data.Write(p)
 	return len(p), nil
 }
 
-// remember keeps p while it may have to be sent again. before is what was kept so far, a the attempt if it is open.
-func (w *writer) remember(p []byte) (before []byte, a *attempt, spent bool, err error) {
+// remember keeps p while it may have to be sent again. It returns what was kept before, the attempt if it is open, and
+// whether there was too much to keep.
+func (w *writer) remember(p []byte) (before []byte, a *attempt, overflowed bool, err error) {
 	w.conn.mu.Lock()
 	defer w.conn.mu.Unlock()
 	if w.conn.endErr != nil {
@@ -77,7 +78,7 @@ func (w *writer) remember(p []byte) (before []byte, a *attempt, spent bool, err 
 	return before, a, w.conn.overflowed, nil
 }
 
-// send sends p on the last attempt.
+// send sends p on the current attempt.
 func (w *writer) send(p []byte) (int, error) {
 	w.conn.mu.Lock()
 	a, ended := w.conn.current, w.conn.endErr
@@ -89,12 +90,12 @@ func (w *writer) send(p []byte) (int, error) {
 	return a.data.Write(p)
 }
 
-// ReadFrom sends what it reads from from until its end.
-func (w *writer) ReadFrom(from io.Reader) (int64, error) {
+// ReadFrom sends what it reads from r until io.EOF.
+func (w *writer) ReadFrom(r io.Reader) (int64, error) {
 	var total int64
 	b := make([]byte, 4<<10)
 	for !w.conn.proven.Load() {
-		n, err := from.Read(b)
+		n, err := r.Read(b)
 		if n > 0 {
 			n, failed := w.Write(b[:n])
 			total += int64(n)
@@ -115,7 +116,7 @@ func (w *writer) ReadFrom(from io.Reader) (int64, error) {
 	if ended != nil {
 		return total, ended
 	}
-	n, err := a.data.ReadFrom(healthReader{from, a})
+	n, err := a.data.ReadFrom(healthReader{r, a})
 	return total + n, err
 }
 
