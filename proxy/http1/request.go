@@ -58,7 +58,8 @@ func HeadCost(bytes, lines int) int { return 4*bytes + 192*lines }
 // bytes.
 const MaxHeader = 64 << 10
 
-// MaxFields bounds the lines of a header. Net/http keeps each of them in a table, where a few bytes cost more than a hundred.
+// MaxFields bounds the lines of a header. Net/http keeps them in a table, where even a short line takes more than a hundred
+// bytes.
 const MaxFields = 256
 
 // errTooManyFields is the error for a header of more than MaxFields lines.
@@ -88,10 +89,10 @@ func ParseRequest(raw []byte) *RequestHead {
 	return h
 }
 
-// Refuse returns a head in place of raw that net/http accepts and that will be answered with err. It is the last one of
+// Refuse returns a head that takes the place of raw: net/http accepts it, and it is answered with err. It is the last one of
 // its client.
 func Refuse(raw []byte, err *Error) *RequestHead {
-	asked, rest, _ := strings.Cut(string(raw[:min(len(raw), maxShape)]), " ")
+	asked, rest, _ := strings.Cut(string(raw[:min(len(raw), formPrefix)]), " ")
 	method := http.MethodGet
 	if asked == http.MethodHead { // its answer has no body
 		method = asked
@@ -102,8 +103,8 @@ func Refuse(raw []byte, err *Error) *RequestHead {
 	}
 }
 
-// maxShape is how much of a head is needed to recognize the form of its target, in bytes.
-const maxShape = 64
+// formPrefix is how much of a head is looked at to recognize the form of its target, in bytes.
+const formPrefix = 64
 
 // IsOriginForm reports whether a target has the form of requests to servers, not to proxies (RFC 9112 3.2.1). It is the
 // only form that a web page can make a browser send to a port of its choice.
@@ -240,24 +241,24 @@ func (h *RequestHead) write(fields []Field, minor int) {
 		size += len(f.Name) + len(": \r\n") + len(f.Value)
 	}
 	text := fmt.Appendf(make([]byte, 0, size), "%s / HTTP/1.%d\r\n", h.Method, minor)
-	twice, written := false, false
+	bothLengths, written := false, false
 	for _, f := range fields {
 		if f.is("Content-Length") {
-			if twice = twice || h.Chunked; h.Chunked || written {
+			if bothLengths = bothLengths || h.Chunked; h.Chunked || written {
 				continue
 			}
 			written = true
 		}
 		text = fmt.Appendf(text, "%s: %s\r\n", f.Name, f.Value)
 	}
-	if twice { // RFC 9112 6.1: no request after this one can be trusted
+	if bothLengths { // RFC 9112 6.1: no request after this one can be trusted
 		text = append(text, "Connection: close\r\n"...)
 	}
 	h.Text = append(text, "\r\n"...)
 }
 
-// HeadEnd returns the length of the head at the beginning of p, including the empty line, or 0 if it does not end at or
-// after from.
+// HeadEnd returns the length of the head at the beginning of p, including the empty line, or 0 if p does not contain its
+// end. It does not search before from.
 func HeadEnd(p []byte, from int) int {
 	for {
 		i := bytes.IndexByte(p[from:], '\n')
