@@ -1,7 +1,7 @@
 //go:build ignore
 
-// This program writes toplevel.txt from the rules of golang.org/x/net/publicsuffix, of which only the source of that
-// package's test has a full list. Run it with go generate after an update of that module.
+// This program writes toplevel.txt, the top-level domains in the rules of golang.org/x/net/publicsuffix. Only the source
+// of that package's test lists the rules, so it reads that. Run it with go generate after updating the module.
 package main
 
 import (
@@ -33,10 +33,10 @@ func main() {
 			continue
 		}
 		label := rule[strings.LastIndexByte(rule, '.')+1:]
-		// Some top-level domains take names two levels down only: *.ck.
-		_, itself := publicsuffix.PublicSuffix(label)
-		_, below := publicsuffix.PublicSuffix("x." + label)
-		if (itself || below) && !slices.Contains(labels, label) {
+		// Some top-level domains have no rule of their own, only one for the names below them: *.ck.
+		_, icann := publicsuffix.PublicSuffix(label)
+		_, icannBelow := publicsuffix.PublicSuffix("x." + label)
+		if (icann || icannBelow) && !slices.Contains(labels, label) {
 			labels = append(labels, label)
 		}
 	}
