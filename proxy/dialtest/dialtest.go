@@ -26,10 +26,11 @@ const timeout = 60 * time.Second
 type Suite struct {
 	Dialer proxy.Dialer
 	// Without has the parts that the Dialer cannot pass, or that no target can show, each with its reason. Run fails
-	// for a part that is neither run nor named, and for one that is named though it could run.
+	// for a part that is neither run nor named, and for one other than EndReachesTarget that is named though it could run.
 	Without map[Part]string
 	// Stop ends the Dialer, with every connection and whatever it keeps between connections, and returns when all of it
-	// has ended. Run calls it once, after the last part. Nil stands for a Dialer that keeps nothing, which Run checks.
+	// has ended. Run calls it once, after the last part. Nil stands for a Dialer that keeps nothing but
+	// what its first connection starts, which Run checks.
 	Stop func()
 
 	// Echo sends back what it gets, and ends its direction when the client's has ended, if that reaches it.
@@ -61,12 +62,12 @@ type Part string
 const (
 	// EndReachesTarget is the half-close: the target sees the end of the client's direction, and can still answer.
 	EndReachesTarget Part = "EndOfOneDirectionReachesTheTarget"
-	// ResetIsReported is that a reset of the target is no orderly end.
+	// ResetIsReported requires that a reset by the target does not look like an orderly end.
 	ResetIsReported     Part = "ResetIsNoOrderlyEnd"
 	UnknownIsReported   Part = "UnknownIsNotFound"
 	NotReadyIsReported  Part = "NotReadyIsEHOSTUNREACH"
 	ForbiddenIsReported Part = "ForbiddenIsErrPermission"
-	// DialsHang is the cancelled dial and the dial that times out.
+	// DialsHang requires that a dial that gets no answer ends when its context is cancelled or times out.
 	DialsHang Part = "DialThatHangsEndsWithItsContext"
 )
 
@@ -100,8 +101,8 @@ func echo(s Suite) []string { return []string{s.Echo} }
 // optional are the parts that a Suite may be Without.
 var optional = []Part{EndReachesTarget, ResetIsReported, UnknownIsReported, NotReadyIsReported, ForbiddenIsReported, DialsHang}
 
-// Run tests the Dialer. It fails if a goroutine is left at the end that did not exist after a first connection: what a
-// Dialer without Stop keeps has begun by then. With Stop, it must not have existed before that connection either.
+// Run tests the Dialer. It fails if a goroutine is left at the end that did not exist before the first connection. Without
+// Stop it allows those that the first connection started, too.
 func Run(t *testing.T, s Suite) {
 	for _, fault := range s.problems() {
 		t.Error(fault)
