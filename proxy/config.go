@@ -30,7 +30,7 @@ type Config struct {
 	// Log is for what concerns no single target: garbage and broken handshakes at debug level, errors of the listener,
 	// panics. The zero Logger is silent.
 	Log zerolog.Logger
-	// Handshake bounds the time from the first connect to a complete request; default 15 s.
+	// Handshake bounds the time from accepting a connection to a complete request; default 15 s.
 	Handshake time.Duration
 	// Dial bounds route, dial and confirmation of a target; default 30 s.
 	Dial time.Duration
