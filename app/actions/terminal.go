@@ -10,7 +10,8 @@ import (
 )
 
 // The scripts that run in a terminal window. Names are passed as arguments, because they come from kubeconfigs and a
-// shell must not interpret them. $1 is this program, $2 the context as a flag, and the rest a command.
+// shell must not interpret them. diagnoseScript runs its arguments. For the others, $1 is this program and $2 the context
+// as a flag; the rest, for loginScript, is the command that logs in.
 const (
 	// diagnoseScript and loginScript leave the window open, so that what was printed can be read.
 	diagnoseScript = `"$@"` + waitForEnter
@@ -22,7 +23,7 @@ const (
 
 var errNotPlain = errors.New("this command is not of plain words: copy it, and look at it before you run it")
 
-// runInTerminal opens the terminal window of a click.
+// runInTerminal opens a terminal window and runs the command of a click in it.
 func (c *Actions) runInTerminal(ctx context.Context, click menu.Click) error {
 	command, err := c.terminalCommand(click)
 	if err != nil {
@@ -37,21 +38,21 @@ func (c *Actions) terminalCommand(click menu.Click) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	about := "--context=" + click.Context
+	contextFlag := "--context=" + click.Context
 	shell := func(script string, arguments ...string) []string {
 		return append([]string{"/bin/sh", "-c", script, "fairlead"}, arguments...)
 	}
 	switch click.Action {
 	case menu.OpenTerminal:
-		return shell(shellScript, program, about), nil
+		return shell(shellScript, program, contextFlag), nil
 	case menu.RunLogin:
 		words, ok := menu.PlainWords(click.Argument)
 		if !ok {
 			return nil, errNotPlain
 		}
-		return shell(loginScript, append([]string{program, about}, words...)...), nil
+		return shell(loginScript, append([]string{program, contextFlag}, words...)...), nil
 	}
-	diagnosis := []string{program, "doctor", about}
+	diagnosis := []string{program, "doctor", contextFlag}
 	if path := c.KubeconfigPath(); path != "" {
 		diagnosis = append(diagnosis, "--kubeconfig="+path)
 	}
