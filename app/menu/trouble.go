@@ -37,8 +37,7 @@ func needs(c session.State, x view) []Item {
 	return items
 }
 
-// logIn offers the command that logs in. One of several lines is not offered, because a shell would run them at once when
-// they are pasted.
+// logIn offers the command that logs in, unless it has several lines, which a shell would run at once when they are pasted.
 func logIn(c session.State, x view) []Item {
 	if c.Trouble != session.LoginNeeded || c.Login == "" || c.Login != clean(c.Login) {
 		return nil
@@ -50,8 +49,8 @@ func logIn(c session.State, x view) []Item {
 	return append(items, button("Copy “"+shortEnd(c.Login, maxCommand)+"”", Click{CopyLogin, c.Name, c.Login}))
 }
 
-// tryAgain starts a context that failed again, and connects one that is on again. A production context that failed was
-// confirmed already.
+// tryAgain returns the item that restarts a context that failed, or reconnects one that is on. A production context
+// that failed has been confirmed before.
 func tryAgain(c session.State) (Item, bool) {
 	click := Click{Action: LogIn, Context: c.Name}
 	switch {
@@ -84,8 +83,8 @@ func openKubeconfig(context, path string) Item {
 	return button("Open kubeconfig", Click{OpenKubeconfig, context, path})
 }
 
-// PlainWords returns the words of a command, and whether they are only that: no shell would expand one, or run more than the
-// command.
+// PlainWords splits a command into words, and reports whether it is nothing more: no shell would expand a word, or run
+// anything else.
 func PlainWords(command string) ([]string, bool) {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@% "
 	words := strings.Fields(command)
