@@ -63,7 +63,7 @@ fetch(%s, { dispatcher })
 func globalAgent(p Proxy) (Snippet, error) {
 	return Snippet{
 		Text: fmt.Sprintf("GLOBAL_AGENT_HTTP_PROXY=%s GLOBAL_AGENT_NO_PROXY=%s node -r global-agent/bootstrap APP.js\n",
-			posix(p.URL("http")), posix(local)),
+			quotePOSIX(p.URL("http")), quotePOSIX(local)),
 		Note: "For http.request, and what is made of it, without a change of the program: npm install global-agent. fetch needs undici's ProxyAgent.",
 	}, nil
 }
@@ -75,7 +75,7 @@ func java(p Proxy) (Snippet, error) {
 	properties := socksProperties(p)
 	// HttpClient does not support SOCKS; everything else needs only SOCKS.
 	for _, scheme := range []string{"http", "https"} {
-		properties = append(properties, posix(fmt.Sprintf("-D%s.proxyHost=%s", scheme, p.Address.Addr())),
+		properties = append(properties, quotePOSIX(fmt.Sprintf("-D%s.proxyHost=%s", scheme, p.Address.Addr())),
 			fmt.Sprintf("-D%s.proxyPort=%d", scheme, p.Address.Port()))
 	}
 	return Snippet{
@@ -119,7 +119,7 @@ java.net.Authenticator.setDefault(new java.net.Authenticator() {
 
 // socksProperties returns options of a Java virtual machine, quoted for a shell where necessary.
 func socksProperties(p Proxy) []string {
-	return []string{posix(fmt.Sprintf("-DsocksProxyHost=%s", p.Address.Addr())), fmt.Sprintf("-DsocksProxyPort=%d", p.Address.Port())}
+	return []string{quotePOSIX(fmt.Sprintf("-DsocksProxyHost=%s", p.Address.Addr())), fmt.Sprintf("-DsocksProxyPort=%d", p.Address.Port())}
 }
 
 func dotnet(p Proxy) (Snippet, error) {

@@ -9,14 +9,14 @@ import (
 func curl(p Proxy) (Snippet, error) {
 	return Snippet{
 		// A NO_PROXY in the environment would apply even with --proxy.
-		Text: fmt.Sprintf("curl --noproxy localhost --proxy %s %s\n", posix(p.URL("socks5h")), posix(p.target())),
+		Text: fmt.Sprintf("curl --noproxy localhost --proxy %s %s\n", quotePOSIX(p.URL("socks5h")), quotePOSIX(p.target())),
 		Note: "It must be socks5h: with socks5 and socks4 curl looks names up on this machine, which does not know the cluster's.",
 	}, nil
 }
 
 func git(p Proxy) (Snippet, error) {
 	return Snippet{
-		Text: fmt.Sprintf("git -c http.proxy=%s clone %s\n", posix(p.URL("socks5h")), posix(p.target())),
+		Text: fmt.Sprintf("git -c http.proxy=%s clone %s\n", quotePOSIX(p.URL("socks5h")), quotePOSIX(p.target())),
 		Note: "For remotes over ssh see the lines for ssh.",
 	}, nil
 }
@@ -26,7 +26,7 @@ func ssh(p Proxy) (Snippet, error) {
 	if p.User == "" {
 		return Snippet{
 			Text: fmt.Sprintf("ssh -o %s USER@SERVICE.NAMESPACE.svc\n",
-				posix(fmt.Sprintf("ProxyCommand=nc -X 5 -x %s %%h %%p", p.Address))),
+				quotePOSIX(fmt.Sprintf("ProxyCommand=nc -X 5 -x %s %%h %%p", p.Address))),
 			Note: "nc is OpenBSD's (netcat-openbsd); for git: GIT_SSH_COMMAND with the same option.",
 		}, nil
 	}
@@ -38,7 +38,7 @@ func ssh(p Proxy) (Snippet, error) {
 	}
 	return Snippet{
 		Text: fmt.Sprintf("ssh -o %s USER@SERVICE.NAMESPACE.svc\n",
-			posix(fmt.Sprintf("ProxyCommand=socat - PROXY:%s:%%h:%%p,proxyport=%d,proxyauth=%s:%s", host, port, p.User, p.Password))),
+			quotePOSIX(fmt.Sprintf("ProxyCommand=socat - PROXY:%s:%%h:%%p,proxyport=%d,proxyauth=%s:%s", host, port, p.User, p.Password))),
 		Note: "socat, since nc asks for the password each time.",
 	}, nil
 }
@@ -57,7 +57,7 @@ func psql(p Proxy) (Snippet, error) {
 	return Snippet{
 		Text: fmt.Sprintf("(umask 077; printf '%%s\\n' strict_chain proxy_dns '[ProxyList]' %s > ~/.fairlead-proxychains-%[2]d.conf)\n"+
 			"proxychains4 -q -f ~/.fairlead-proxychains-%[2]d.conf psql 'host=SERVICE.NAMESPACE.svc port=5432 user=USER dbname=DATABASE'\n",
-			posix(server), p.Address.Port()),
+			quotePOSIX(server), p.Address.Port()),
 		Note: "psql and redis-cli know no proxy: proxychains4 takes them through it, as it does most programs that are not static.",
 	}, nil
 }

@@ -17,7 +17,7 @@ func (p Proxy) variables() [][2]string {
 	return [][2]string{{"HTTP_PROXY", url}, {"HTTPS_PROXY", url}, {"ALL_PROXY", url}, {"NO_PROXY", local}}
 }
 
-// Environment returns the variables of the proxy as a process has them.
+// Environment returns the variables of the proxy in the form of os.Environ, without those for databases.
 func (p Proxy) Environment() []string {
 	var env []string
 	for _, v := range p.variables() {
@@ -28,7 +28,8 @@ func (p Proxy) Environment() []string {
 	return env
 }
 
-// bothCases returns both cases of a name: curl reads only http_proxy in lower case, others only upper case.
+// bothCases returns a name in upper and lower case: curl reads http_proxy only in lower case, and other programs read only
+// upper case.
 func bothCases(name string) []string { return []string{name, strings.ToLower(name)} }
 
 func bash(p Proxy) (Snippet, error) { return Snippet{Text: exports(p)}, nil }
@@ -38,12 +39,12 @@ func exports(p Proxy) string {
 	for _, v := range p.variables() {
 		b.WriteString("export")
 		for _, name := range bothCases(v[0]) {
-			fmt.Fprintf(&b, " %s=%s", name, posix(v[1]))
+			fmt.Fprintf(&b, " %s=%s", name, quotePOSIX(v[1]))
 		}
 		b.WriteByte('\n')
 	}
 	for _, v := range p.databaseVariables() {
-		fmt.Fprintf(&b, "export %s=%s\n", v[0], posix(v[1]))
+		fmt.Fprintf(&b, "export %s=%s\n", v[0], quotePOSIX(v[1]))
 	}
 	return b.String()
 }
@@ -88,7 +89,7 @@ func docker(p Proxy) (Snippet, error) {
 	b.WriteString("docker run --rm -it --network host")
 	for _, v := range p.variables() {
 		for _, name := range bothCases(v[0]) {
-			fmt.Fprintf(&b, " -e %s", posix(name+"="+v[1]))
+			fmt.Fprintf(&b, " -e %s", quotePOSIX(name+"="+v[1]))
 		}
 	}
 	b.WriteString(" IMAGE\n")
@@ -106,16 +107,16 @@ func wsl(p Proxy) (Snippet, error) {
 	}, nil
 }
 
-// posix quotes for sh, bash and zsh, unless the value is plain.
-func posix(s string) string {
-	if s != "" && strings.Trim(s, plainLetters) == "" {
+// quotePOSIX quotes for sh, bash and zsh, unless the value is plain.
+func quotePOSIX(s string) string {
+	if s != "" && strings.Trim(s, plainCharacters) == "" {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// plainLetters have no meaning to a POSIX shell anywhere in a word, except the first "=" of an assignment.
-const plainLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/,@=%-"
+// plainCharacters have no special meaning to a POSIX shell anywhere in a word, except the first "=" of an assignment.
+const plainCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/,@=%-"
 
 // quoteFish quotes for fish, in whose single quotes a backslash escapes a quote and itself.
 func quoteFish(s string) string {

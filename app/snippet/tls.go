@@ -13,7 +13,7 @@ const (
 func curlTLS(p Proxy) (Snippet, error) {
 	return Snippet{
 		Text: fmt.Sprintf("curl --noproxy localhost --proxy %s --proxy-cacert %s --proxy-cert %s --proxy-key %s %s\n",
-			posix(p.URL("https")), authorities, certificate, privateKey, posix(p.target())),
+			quotePOSIX(p.URL("https")), authorities, certificate, privateKey, quotePOSIX(p.target())),
 		Note: noteForFiles,
 	}, nil
 }
@@ -21,7 +21,7 @@ func curlTLS(p Proxy) (Snippet, error) {
 func gitTLS(p Proxy) (Snippet, error) {
 	return Snippet{
 		Text: fmt.Sprintf("git -c http.proxy=%s -c http.proxySSLCAInfo=%s -c http.proxySSLCert=%s -c http.proxySSLKey=%s clone %s\n",
-			posix(p.URL("https")), authorities, certificate, privateKey, posix(p.target())),
+			quotePOSIX(p.URL("https")), authorities, certificate, privateKey, quotePOSIX(p.target())),
 		Note: noteForFiles,
 	}, nil
 }
