@@ -21,8 +21,8 @@ const (
 	secretValue = "secret"
 )
 
-// A copied is a text for the clipboard.
-type copied struct {
+// A content is a text for the clipboard.
+type content struct {
 	text   string
 	secret bool // marked as secret for clipboard managers
 }
@@ -30,16 +30,16 @@ type copied struct {
 // WriteSecret is WriteText for a text with a password. If the desktop supports it, clipboard managers are told not to
 // keep it.
 func (c *Clipboard) WriteSecret(ctx context.Context, text string) error {
-	return c.put(ctx, copied{text, true})
+	return c.put(ctx, content{text, true})
 }
 
 // WriteText puts text on the clipboard. ctx bounds the attempt. The error names what is missing on this desktop and
 // never contains the text. Only one WriteText runs at a time; others wait.
 func (c *Clipboard) WriteText(ctx context.Context, text string) error {
-	return c.put(ctx, copied{text, false})
+	return c.put(ctx, content{text, false})
 }
 
-func (c *Clipboard) put(ctx context.Context, what copied) error {
+func (c *Clipboard) put(ctx context.Context, what content) error {
 	text := what.text
 	if len(text) > MaxClipboardText {
 		return fmt.Errorf("copy to the clipboard: %d bytes are more than %d", len(text), MaxClipboardText)

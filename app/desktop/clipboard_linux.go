@@ -20,11 +20,11 @@ import (
 type Clipboard struct {
 	mu      sync.Mutex
 	closed  bool
-	current held // the text that this program provides now, or nil
+	current provider // the text that this program provides now, or nil
 }
 
-// held is a text on the clipboard that a goroutine of this program provides.
-type held interface {
+// A provider is a goroutine of this program that provides a text on the clipboard.
+type provider interface {
 	end()                   // stops providing it
 	ended() <-chan struct{} // is closed when the text was given up or replaced
 }
@@ -50,7 +50,7 @@ func (c *Clipboard) Close() error {
 }
 
 // write tries the methods of this desktop, the best one first.
-func (c *Clipboard) write(ctx context.Context, what copied) error {
+func (c *Clipboard) write(ctx context.Context, what content) error {
 	wayland, display := os.Getenv("WAYLAND_DISPLAY"), os.Getenv("DISPLAY")
 	switch {
 	case wayland != "":
@@ -59,18 +59,18 @@ func (c *Clipboard) write(ctx context.Context, what copied) error {
 			c.hold(selection)
 			return nil
 		}
-		if wl := wlCopy(ctx, what); wl == nil || display == "" {
-			if wl != nil {
-				wl = fmt.Errorf("%w; %w", err, wl)
+		if wlErr := wlCopy(ctx, what); wlErr == nil || display == "" {
+			if wlErr != nil {
+				wlErr = fmt.Errorf("%w; %w", err, wlErr)
 			}
-			return wl
+			return wlErr
 		}
-		if x11 := c.takeOwnership(ctx, display, what); x11 != nil {
-			return fmt.Errorf("%w; %w", err, x11)
+		if x11Err := c.writeX11(ctx, display, what); x11Err != nil {
+			return fmt.Errorf("%w; %w", err, x11Err)
 		}
 		return nil
 	case display != "":
-		return c.takeOwnership(ctx, display, what)
+		return c.writeX11(ctx, display, what)
 	}
 	// It is neither X11 nor Wayland, but there may be a tool for something else, such as Windows' clip.exe under WSL.
 	if !clipboard.Unsupported && clipboard.WriteAll(what.text) == nil {
@@ -81,7 +81,7 @@ func (c *Clipboard) write(ctx context.Context, what copied) error {
 
 // wlCopy passes a text to wl-copy of wl-clipboard, which leaves a process behind that provides it. Only its newer
 // versions (2.3) can mark a text as secret; older ones reject the option before they copy anything.
-func wlCopy(ctx context.Context, what copied) error {
+func wlCopy(ctx context.Context, what content) error {
 	path, err := exec.LookPath("wl-copy")
 	if err != nil {
 		return fmt.Errorf("wl-copy is not installed (package wl-clipboard): %w", err)
@@ -110,8 +110,8 @@ func runWlCopy(ctx context.Context, path, text string, options ...string) error 
 	return nil
 }
 
-// takeOwnership makes this program the owner of the X11 clipboard.
-func (c *Clipboard) takeOwnership(ctx context.Context, display string, what copied) error {
+// writeX11 makes this program the owner of the X11 clipboard.
+func (c *Clipboard) writeX11(ctx context.Context, display string, what content) error {
 	next, err := newSelection(ctx, display, what)
 	if err != nil {
 		return err
@@ -120,9 +120,10 @@ func (c *Clipboard) takeOwnership(ctx context.Context, display string, what copi
 	return nil
 }
 
-func (c *Clipboard) hold(next held) {
+// hold makes next the current provider.
+func (c *Clipboard) hold(next provider) {
 	if c.current != nil {
-		c.current.end() // next has replaced it already, so it ends by itself
+		c.current.end() // it need not be waited for: next has replaced it already
 	}
 	c.current = next
 }

@@ -23,7 +23,7 @@ func (c *Clipboard) Close() error {
 	return nil
 }
 
-func (c *Clipboard) write(ctx context.Context, what copied) error {
+func (c *Clipboard) write(ctx context.Context, what content) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ const (
 // goroutine responds to programs that paste. It ends when another program copies something, when the compositor ends,
 // or when end is called.
 type waylandSelection struct {
-	copied
+	content
 	wire    *waylandWire
 	done    chan struct{}
 	writers sync.WaitGroup // goroutines that write to programs that paste
@@ -45,7 +45,7 @@ func (s *waylandSelection) end()                   { _ = s.wire.conn.Close() }
 func (s *waylandSelection) ended() <-chan struct{} { return s.done }
 
 // newWaylandSelection returns when it owns the clipboard.
-func newWaylandSelection(ctx context.Context, display string, what copied) (*waylandSelection, error) {
+func newWaylandSelection(ctx context.Context, display string, what content) (*waylandSelection, error) {
 	if !filepath.IsAbs(display) {
 		display = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), display)
 	}
@@ -54,7 +54,7 @@ func newWaylandSelection(ctx context.Context, display string, what copied) (*way
 	if err != nil {
 		return nil, fmt.Errorf("the Wayland clipboard: %w", err)
 	}
-	s := &waylandSelection{copied: what, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
+	s := &waylandSelection{content: what, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
 	stop := context.AfterFunc(ctx, s.end) // give up on a compositor that does not respond
 	if err := s.takeOwnership(); err != nil {
 		stop()

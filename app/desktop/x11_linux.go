@@ -14,7 +14,7 @@ import (
 // goroutine responds to programs that paste. It ends when another program copies something, when the X server goes, or
 // when stop is called.
 type selection struct {
-	copied
+	content
 	stop context.CancelFunc
 	done chan struct{} // closed when the goroutine ends
 
@@ -32,9 +32,9 @@ func (s *selection) ended() <-chan struct{} { return s.done }
 
 // newSelection returns when it owns the clipboard. If ctx ends first, it gives up, and the goroutine ends as soon as
 // the X server responds or goes.
-func newSelection(ctx context.Context, display string, what copied) (*selection, error) {
+func newSelection(ctx context.Context, display string, what content) (*selection, error) {
 	life, stop := context.WithCancel(context.Background())
-	s := &selection{copied: what, stop: stop, done: make(chan struct{})}
+	s := &selection{content: what, stop: stop, done: make(chan struct{})}
 	owned := make(chan error, 1)
 	go s.run(life, display, owned)
 	select {
