@@ -98,16 +98,16 @@ func (s *waylandSelection) takeOwnership() error {
 	bind(dataControls[at], wlManager)
 	s.wire.request(wlManager, 1, arg(wlDevice), arg(wlSeat)) // get_data_device
 	s.wire.request(wlManager, 0, arg(wlSource))              // create_data_source
-	forms := []string{"text/plain;charset=utf-8", "text/plain", "UTF8_STRING", "STRING", "TEXT"}
+	mimeTypes := []string{"text/plain;charset=utf-8", "text/plain", "UTF8_STRING", "STRING", "TEXT"}
 	if s.secret {
-		forms = append(forms, secretHint)
+		mimeTypes = append(mimeTypes, secretHint)
 	}
-	for _, form := range forms {
-		s.wire.request(wlSource, 0, argText(form)) // offer
+	for _, mimeType := range mimeTypes {
+		s.wire.request(wlSource, 0, argText(mimeType)) // offer
 	}
 	s.wire.request(wlDevice, 0, arg(wlSource)) // set_selection
 	s.wire.request(wlDisplay, 0, arg(wlSecondSync))
-	return s.wire.roundTrip(wlSecondSync, s.event)
+	return s.wire.roundTrip(wlSecondSync, s.handle)
 }
 
 var errTaken = errors.New("another program copied something")
@@ -123,16 +123,16 @@ func (s *waylandSelection) serve() {
 		if err != nil || e.object == wlSource && e.code == 1 { // cancelled
 			return
 		}
-		s.event(e)
+		s.handle(e)
 	}
 }
 
 // pasteTime bounds how long a program that pastes may take to read the text.
 const pasteTime = 10 * time.Second
 
-// event responds to a program that pastes. No other event needs a response.
-func (s *waylandSelection) event(e waylandEvent) {
-	if e.object != wlSource || e.code != 0 { // send: form, and the file to write to
+// handle responds to a program that pastes. No other event needs a response.
+func (s *waylandSelection) handle(e waylandEvent) {
+	if e.object != wlSource || e.code != 0 { // send: MIME type, and the file to write to
 		return
 	}
 	text := s.text
@@ -145,7 +145,7 @@ func (s *waylandSelection) event(e waylandEvent) {
 	}
 	s.writers.Go(func() {
 		defer func() { _ = file.Close() }()
-		// If a program ends in between, that does not matter.
+		// A program that ends before it has read everything is no error.
 		_ = file.SetWriteDeadline(time.Now().Add(pasteTime))
 		_, _ = file.WriteString(text)
 	})
