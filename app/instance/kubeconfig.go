@@ -52,7 +52,7 @@ func ProblemLine(p kubeconfig.Problem) string {
 	return p.Error()
 }
 
-// BrokenFiles returns the files that have problems, each once.
+// BrokenFiles returns the files that could not be read whole, each once.
 func BrokenFiles(k kubeconfig.Config) []string {
 	var files []string
 	for _, problem := range k.Problems {
@@ -69,7 +69,7 @@ func NoContexts(k kubeconfig.Config) string {
 }
 
 // Suggest returns the end of a message about an unknown context: the contexts with similar names or, if there are none,
-// the ones there are, if these are few.
+// all contexts, or only their number if there are many.
 func Suggest(name string, contexts []kubeconfig.Context) string {
 	if close := kubeconfig.Closest(name, contexts); len(close) > 0 {
 		return "; close to it: " + strings.Join(close, ", ")
@@ -88,8 +88,8 @@ func Suggest(name string, contexts []kubeconfig.Context) string {
 	return ", which has " + strings.Join(names, ", ")
 }
 
-// GoneFrom reports whether a context that the kubeconfig lacks is gone for good from a file, as far as can be known:
-// the file could be read, or does not belong to the kubeconfig any more.
+// GoneFrom reports whether a context that is no longer in the kubeconfig was removed from file for good, as far as can be
+// known: file is not part of the kubeconfig any more, or it exists and was not missing when the kubeconfig was read.
 func GoneFrom(k *kubeconfig.Config, file string) bool {
 	if !slices.Contains(k.Files, file) {
 		return true
