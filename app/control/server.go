@@ -40,12 +40,12 @@ type Server struct {
 	Services func(ctx context.Context, name, namespace string) ([]Service, error)
 	// LogIn logs in to a context's cluster again.
 	LogIn func(ctx context.Context, name string) error
-	// Forward gives a context that is on a fixed local port, and returns when it listens. The note says that the target does
-	// not exist now; it may be empty.
+	// Forward adds a fixed local port to a context that is on, and returns when the port listens. The note is empty, or says
+	// that the target does not exist now.
 	Forward func(ctx context.Context, name string, f Forward) (note string, err error)
 	// Unforward removes a fixed local port that Forward has made.
 	Unforward func(ctx context.Context, name, listen string) error
-	// ReadState makes the program read its state again, which another one has changed.
+	// ReadState makes the program read its state again after another process has changed it.
 	ReadState func(ctx context.Context) error
 	// Quit makes the program end. It does not wait for that.
 	Quit func()
