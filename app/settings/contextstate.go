@@ -2,7 +2,7 @@ package settings
 
 import "slices"
 
-// A contextState is what the file has of one context. Its lists are shared and must not be modified, but replaced.
+// A contextState is what state.json records about one context. Its lists are shared and must not be modified, but replaced.
 type contextState struct {
 	Ports    []assignedPort `json:"ports,omitempty"` // of the context's endpoints; the first is its proxy's
 	On       bool           `json:"on"`
