@@ -26,11 +26,12 @@ type view struct {
 	Extras
 	titles map[string]string // by context name
 	shared []bool            // what they leave out, see titled
+	known  []session.State   // the contexts that can be used, on or off
 }
 
 func viewOf(s session.Snapshot, x Extras) view {
 	titles, shared := titled(s.Contexts)
-	return view{x, titles, shared}
+	return view{Extras: x, titles: titles, shared: shared}
 }
 
 // title returns the title of a context, in which it differs from all others.

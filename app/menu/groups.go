@@ -54,18 +54,18 @@ type heading struct {
 
 var others = heading{key: "others", titles: []string{"Others"}}
 
-// groupsOf collects contexts: by account or project if their names say it, by the first word of their names, by file, and
-// the rest. The largest come first; byTitle sorts them as they are shown.
+// groupsOf returns the groups of all contexts that can be used, the largest first, with those of all that are in them: by account
+// or project if their names say it, by the first word of their names, by file, and the rest.
 func groupsOf(all []session.State, x view) []group {
-	of := headingsOf(all)
+	of := headingsOf(x.known)
 	by := map[string][]session.State{}
-	for _, c := range all {
+	for _, c := range x.known {
 		by[of(c).key] = append(by[of(c).key], c)
 	}
 	var headings []heading
 	var rest []session.State
 	seen := map[string]bool{}
-	for _, c := range all {
+	for _, c := range x.known {
 		h := of(c)
 		switch {
 		case h.key == others.key || len(by[h.key]) < 2:
@@ -75,7 +75,9 @@ func groupsOf(all []session.State, x view) []group {
 			headings = append(headings, h)
 		}
 	}
-	slices.SortStableFunc(headings, func(a, b heading) int { return cmp.Compare(len(by[b.key]), len(by[a.key])) })
+	slices.SortStableFunc(headings, func(a, b heading) int {
+		return cmp.Or(cmp.Compare(len(by[b.key]), len(by[a.key])), byNumber(strings.ToLower(a.titles[0]), strings.ToLower(b.titles[0])))
+	})
 	if len(rest) > 0 {
 		headings, by[others.key] = append(headings, others), rest
 	}
@@ -95,8 +97,13 @@ func groupsOf(all []session.State, x view) []group {
 			groups, choices = append(groups, g), append(choices, choice)
 		}
 	}
+	in := map[string]bool{}
+	for _, c := range all {
+		in[c.Name] = true
+	}
 	for i, title := range unlike(choices, slices.Clone) {
 		groups[i].title = title
+		groups[i].contexts = slices.DeleteFunc(slices.Clone(groups[i].contexts), func(c session.State) bool { return !in[c.Name] })
 	}
 	return groups
 }

@@ -38,13 +38,56 @@ func TestGroupsAreNamedByAccountProjectWordOrFile(t *testing.T) {
 	add(4, "/k/elsewhere/one", "arn:broken:%d") // no account's
 	add(3, "/k/work", "Teleport%d")
 	add(1, "/k/single", "single-%d")
-	want := []string{"arn (4)", "customers/one (5)", "EKS 1234…9012 (9)", "EKS 2109…0987 (8)", "GKE acme-data (7)", "team (6)", "work (3)"}
+	want := []string{"EKS 1234…9012 (9)", "EKS 2109…0987 (8)", "GKE acme-data (7)", "team (6)", "customers/one (5)", "arn (4)", "work (3)"}
 	if got := grouped(contexts); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 	items := contextsOf(contexts)
 	if last := items[slices.IndexFunc(items, func(item Item) bool { return item.Title == "work (3)" })+1]; last.ID != "row/single-0" {
 		t.Errorf("what is alone is %q", last.ID)
+	}
+}
+
+// TestGroupsStayWhereTheyAre whatever is started.
+func TestGroupsStayWhereTheyAre(t *testing.T) {
+	ids := func(contexts []session.State) (ids []string) {
+		for _, item := range contextsOf(contexts) {
+			if strings.HasPrefix(item.ID, "group/") {
+				ids = append(ids, item.ID)
+			}
+		}
+		return ids
+	}
+	contexts := many(200, 12)
+	want := ids(contexts)
+	if len(want) != maxGroups {
+		t.Errorf("%d groups: %q", len(want), want)
+	}
+	for i, at := range []int{3, 7, 90} {
+		c := &contexts[at]
+		c.Phase, c.Wanted, c.Used, c.Endpoints = session.On, true, noon, session.ProxyAt(fmt.Sprint("127.0.0.1:", 1080+i))
+		if got := ids(contexts); !slices.Equal(got, want) {
+			t.Errorf("with %d on they are %q, and were %q", i+1, got, want)
+		}
+	}
+	for i := range contexts {
+		if contexts[i].Phase == session.On {
+			contexts[i].Phase, contexts[i].Wanted = session.Off, false
+		}
+	}
+	if got := ids(contexts); !slices.Equal(got, want) {
+		t.Errorf("afterwards they are %q, and were %q", got, want)
+	}
+}
+
+// TestNoTwoContextsAreAGroup where leaving out a caption makes room for them.
+func TestNoTwoContextsAreAGroup(t *testing.T) {
+	contexts := many(14, 1)
+	for i := range 7 {
+		contexts[i].Phase, contexts[i].Wanted, contexts[i].Endpoints = session.On, true, session.ProxyAt(fmt.Sprint("127.0.0.1:", 1080+i))
+	}
+	if got := grouped(contexts); len(got) > 0 {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -117,7 +160,7 @@ func TestClustersOfAKSAreGroupedByResourceGroup(t *testing.T) {
 	add(4, "chosen%d", "chosen%d", "clusterUser_rg-data_other%d")
 	add(5, "empty%d", "cluster%d", "clusterUser__cluster%d")
 	add(5, "unsafe%d", "cluster%d", "clusterUser_\u202e_cluster%d")
-	want := []string{"AKS rg-data (12)", "AKS rg_shop (24)", "Others (15)"}
+	want := []string{"AKS rg_shop (24)", "AKS rg-data (12)", "Others (15)"}
 	if got := grouped(contexts); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}

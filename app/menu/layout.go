@@ -14,6 +14,8 @@ const (
 
 	minRoom   = 4   // rows for contexts on the lowest screen
 	maxRecent = 5   // contexts above the groups
+	maxGroups = 8   // rows of groups, however few contexts are on or were used
+	maxLoose  = 30  // contexts that have groups only if they are too many for one
 	maxGroup  = 25  // rows of a submenu
 	maxListed = 500 // contexts in the menu; panels read all of it, including submenus, and become slow
 )
@@ -34,6 +36,7 @@ func rows(items []Item) int {
 // room, there are groups.
 func contexts(all []session.State, room int, x view) []Item {
 	all, more := listed(all)
+	x.known = slices.DeleteFunc(slices.Clone(all), func(c session.State) bool { return !c.Usable })
 	on, off, unusable := divide(all)
 	room = max(minRoom, room)
 	var below []Item
@@ -65,6 +68,9 @@ func contexts(all []session.State, room int, x view) []Item {
 // toStart returns the rows of contexts that are off, below a caption if there is room and more than one row.
 func toStart(off []session.State, room int, x view) []Item {
 	const alone = "Start a context"
+	if len(off) > 2 && len(off) == room {
+		return each(off, func(c session.State) Item { return offRow(c, x) }) // rather than two of them in a group
+	}
 	if room > 2 || room > 1 && len(off) == 1 {
 		below := startable(off, room-1, "More", x)
 		if len(off) == 1 || len(below) > 1 {
@@ -163,37 +169,45 @@ func running(on []session.State, room int, x view) []Item {
 	return append(items, more)
 }
 
-// startable returns the rows of contexts that are off. If they do not all have room, the recent ones do, and the rest is
-// in groups, of which the last one may have the title rest.
+// startable returns the rows of contexts that are off. If they do not all have room, the recent ones do, as far as groups leave
+// some, and the others are in groups, of which the last one may have the title rest. Which groups there are depends on the
+// kubeconfig alone as long as possible, so that a context is where it was when others have been started.
 func startable(off []session.State, room int, rest string, x view) []Item {
 	show := func(c session.State) Item { return offRow(c, x) }
 	if len(off) <= room {
 		return each(off, show)
 	}
-	top := min(len(recent(off)), room-1)
-	if len(off)-(room-1) <= maxGroup {
-		top = room - 1
+	last := group{id: "rest", title: rest, contexts: off[room-1:]}
+	if (x.Lines > 0 || len(x.known) <= maxLoose) && len(last.contexts) <= maxGroup {
+		return append(each(off[:room-1], show), last.item(x))
 	}
-	return append(each(off[:top], show), each(gather(off[top:], room-top, rest, x), func(g group) Item { return g.item(x) })...)
+	used := len(recent(off))
+	limit := max(1, room-min(1, used))
+	top := min(used, room-len(gather(off, limit, rest, x)))
+	return append(each(off[:top], show), each(gather(off[top:], limit, rest, x), func(g group) Item { return g.item(x) })...)
 }
 
-// gather returns the groups of contexts, at most room of them: if there are too many, the last ones are in one group with
-// this title. A few contexts make one group, and so do all where submenus unfold in the menu.
+// gather returns the groups of contexts, at most room of them: if the kubeconfig has many, its smaller ones are in one group with
+// this title, as all are where submenus unfold in the menu.
 func gather(all []session.State, room int, title string, x view) []group {
-	rest := group{id: "rest", title: title, contexts: all}
-	if len(all) <= maxGroup {
-		return []group{rest}
+	if x.Lines > 0 && len(all) <= maxGroup {
+		return []group{{id: "rest", title: title, contexts: all}}
 	}
 	groups := groupsOf(all, x)
-	if len(groups) <= room && x.Lines == 0 {
-		return byTitle(groups)
+	empty := func(g group) bool { return len(g.contexts) == 0 }
+	if len(groups) <= min(room, maxGroups+2) && x.Lines == 0 { // two more need few rows, and make a poor group
+		return slices.DeleteFunc(groups, empty)
 	}
 	kept := 0
 	if x.Lines == 0 {
-		kept = room - 1
+		kept = min(room, maxGroups) - 1
 	}
-	rest.contexts, rest.groups = nil, byTitle(groups[kept:])
-	return append(byTitle(groups[:kept]), rest)
+	rest := group{id: "rest", title: title, groups: byTitle(slices.DeleteFunc(slices.Clone(groups[kept:]), empty))}
+	shown := slices.DeleteFunc(slices.Clone(groups[:kept]), empty)
+	if rest.size() == 0 {
+		return shown
+	}
+	return append(shown, rest)
 }
 
 func each[T, R any](all []T, item func(T) R) []R {
