@@ -13,7 +13,7 @@ import (
 	"fairlead/kube/objects"
 )
 
-// An owner is the Service or the Pod that has an address; neither if the address is not in the cluster.
+// An owner is the Service or the Pod that has an address. Both are zero if the address is not in the cluster.
 type owner struct {
 	service     objects.ServiceKey
 	pod         endpoint
@@ -82,7 +82,7 @@ func (l *addressLookup) findOwner(ctx context.Context, n name) (owner, error) {
 
 // ownerSeen returns the owner that was seen with the address, if it still has it, and the zero owner otherwise.
 func (l *addressLookup) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error) {
-	hint, ok := l.seen.at(addr)
+	hint, ok := l.seen.hint(addr)
 	if !ok {
 		return owner{}, nil
 	}
@@ -148,14 +148,15 @@ func (l *addressLookup) balancerAt(ctx context.Context, addr netip.Addr) (object
 	return all[addr], err
 }
 
-// podOwner returns the one of several Pods that has their address now. It prefers Pods with their own network, and then Pods
-// that are ready.
+// podOwner chooses the owner of an address from the Pods that the API server lists for it. It prefers Pods with their own
+// network, and then Pods that are ready.
 func (l *addressLookup) podOwner(pods []objects.Pod) owner {
 	chosen := slices.MaxFunc(pods, func(a, b objects.Pod) int { return cmp.Compare(rank(a), rank(b)) })
 	l.podFacts.note(chosen)
 	return ownerOf(chosen)
 }
 
+// rank returns how likely it is that a Pod has its address now. Higher is likelier.
 func rank(f objects.Pod) (rank int) {
 	if !f.HostNetwork {
 		rank = 2
@@ -185,21 +186,23 @@ type hint struct {
 
 func newSeen() *seen { return &seen{hints: map[netip.Addr]hint{}} }
 
-func (s *seen) at(addr netip.Addr) (hint, bool) {
+// hint returns the hint about an address, and whether there is one.
+func (s *seen) hint(addr netip.Addr) (hint, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h, ok := s.hints[addr]
 	return h, ok
 }
 
+// drop removes the hint about an address.
 func (s *seen) drop(addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.hints, addr)
 }
 
-// service adds the addresses of a Service.
-func (s *seen) service(found *objects.Service) {
+// addService adds the addresses of a Service.
+func (s *seen) addService(found *objects.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, addr := range found.Addresses {
@@ -212,8 +215,8 @@ func (s *seen) service(found *objects.Service) {
 	}
 }
 
-// endpoints adds the addresses of the Pods behind a Service. They may be those of nodes: an EndpointSlice does not say.
-func (s *seen) endpoints(found objects.Endpoints) {
+// addEndpoints adds the addresses of the Pods behind a Service. They may be those of nodes: an EndpointSlice does not say.
+func (s *seen) addEndpoints(found objects.Endpoints) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, slice := range found.Slices {
@@ -226,8 +229,8 @@ func (s *seen) endpoints(found objects.Endpoints) {
 	}
 }
 
-// pod adds the addresses of a Pod that has its own network.
-func (s *seen) pod(key objects.PodKey, addresses []netip.Addr) {
+// addPod adds the addresses of a Pod that has its own network.
+func (s *seen) addPod(key objects.PodKey, addresses []netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, addr := range addresses {
@@ -251,8 +254,8 @@ func (s *seen) put(addr netip.Addr, h hint) {
 	s.hints[addr] = h
 }
 
-// sure returns the private addresses that are not those of nodes, sorted.
-func (s *seen) sure() (list []netip.Prefix) {
+// privateAddresses returns the private addresses that are not those of nodes, sorted.
+func (s *seen) privateAddresses() (list []netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for addr, h := range s.hints {

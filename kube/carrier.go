@@ -19,10 +19,10 @@ type loginDialer struct {
 	carrier       carrier.Carrier
 	api           *api.Client
 	namespace     func() string
-	trustLoginFor time.Duration // normally normally the constant; shorter in tests
+	trustLoginFor time.Duration // the constant of that name, unless a test changes it
 }
 
-// dial dials, and logs in and dials again if the login turns out to have expired.
+// dial logs in if necessary, and dials. If the login turns out to have expired, it logs in and dials again.
 func (d *loginDialer) dial(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	if err := d.api.Login.Ensure(ctx); err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 	}
 	defer end()
 	list, err := listEverywhere(c.resolver.namespaces, "services", namespace, func(namespace string) ([]Service, error) {
-		return c.resolver.catalogued(ctx, namespace)
+		return c.resolver.listServices(ctx, namespace)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list Services: %w", unsupported(err))
@@ -73,17 +73,19 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 	return list, nil
 }
 
-func (l *serviceLookup) catalogued(ctx context.Context, namespace string) (list []Service, err error) {
+// listServices asks for the Services of a namespace.
+func (l *serviceLookup) listServices(ctx context.Context, namespace string) (list []Service, err error) {
 	err = l.ask.EachService(ctx, namespace, func(s *objects.Service) {
 		if len(list) < maxCatalogue {
-			list = append(list, newCatalogued(s))
-			l.seen.service(s)
+			list = append(list, newService(s))
+			l.seen.addService(s)
 		}
 	})
 	return list, err
 }
 
-func newCatalogued(found *objects.Service) Service {
+// newService returns the entry for a Service.
+func newService(found *objects.Service) Service {
 	s := Service{Namespace: found.Namespace, Name: found.Name, External: api.Excerpt(found.ExternalName)}
 	for _, p := range found.Ports {
 		if p.Protocol == objects.ProtocolTCP {

@@ -72,12 +72,12 @@ type Config struct {
 
 // A Cluster is a dialer for the names and addresses of one context's cluster.
 type Cluster struct {
-	described  kubeconfig.Context
+	described  kubeconfig.Context // the context, as the kubeconfig has it
 	policy     atomic.Pointer[Policy]
 	resolver   *resolver
 	api        *api.Client
 	carrier    carrier.Carrier
-	ownCarrier bool // Config.Carrier carries the connections, so dials say nothing of the API server
+	ownCarrier bool // Config.Carrier carries the connections, so a dial says nothing about the API server
 	decisions  decisions
 	dialer     loginDialer
 	log        zerolog.Logger
@@ -85,7 +85,7 @@ type Cluster struct {
 	started chan struct{} // closed by Run
 	stopped chan struct{} // closed when Run's context ends
 
-	mu      sync.Mutex // guards phase, and that no dial begins once Run waits for dialing
+	mu      sync.Mutex // guards phase; a dial is added to dialing with it held, so none is added once Run waits
 	phase   phase
 	dialing sync.WaitGroup
 }

@@ -44,8 +44,8 @@ func (c *Cluster) DialContext(ctx context.Context, network, address string) (net
 }
 
 // Resolve finds out where a dial of address, "host:port", would lead, and connects to nothing. It returns the error with
-// which DialContext would end before it connects. A host outside the cluster has none, except for a name that no other
-// network has either: that is one of a Service that is missing.
+// which DialContext would end before it connects. For a host outside the cluster it returns nil, unless the
+// name has the form of a Service's and no other network has it: then that Service is missing.
 func (c *Cluster) Resolve(ctx context.Context, address string) error {
 	host, portText, err := splitAddress("tcp", address)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *Cluster) Resolve(ctx context.Context, address string) error {
 	return nil
 }
 
-// missing returns a *fault.NotFound if the host is that of a Service by its form, and of nothing else.
+// missing returns a *fault.NotFound if the host has the form of a Service's name, and no other network has such a name.
 func (h *Host) missing(ctx context.Context) error {
 	n := h.name
 	if !n.doubtful || n.meaning != serviceName {
@@ -106,22 +106,22 @@ func (h *Host) dial(ctx context.Context, network, address, portText string) (net
 	if err := h.check(); err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	dial, end, err := h.cluster.begin(ctx)
+	bounded, end, err := h.cluster.begin(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	defer end()
 	var conn net.Conn
-	port, err := h.cluster.resolver.portNumber(dial, h.name, portText)
+	port, err := h.cluster.resolver.portNumber(bounded, h.name, portText)
 	if err == nil {
-		conn, err = h.connect(dial, network, port, maxAliases)
+		conn, err = h.connect(bounded, network, port, maxAliases)
 	}
 	if !h.asked.IsZero() {
-		// Only now, because next to the dial's own questions these would need new connections to the API server.
+		// Not earlier: at the same time as the dial's own questions, these would need new connections to the API server.
 		r := h.cluster.resolver
 		r.ranges.start(struct{}{}, r.fetchRanges)
 	}
-	if err != nil && dial.Err() != nil && ctx.Err() == nil {
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		err = net.ErrClosed
 	}
 	if err != nil {
@@ -189,24 +189,24 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 		return nil, &fault.Unsupported{What: to.why}
 	}
 	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
-		host, portText, wrong := splitAddress(network, address)
+		host, portText, invalid := splitAddress(network, address)
 		port, _ := strconv.Atoi(portText) // an endpoint's, so always a number
 		h := c.host(host)
-		h.InCluster = wrong == nil && h.name.meaning == clusterAddress && c.resolver.owned(ctx, h.name) || endsInCluster(host)
-		if wrong == nil && h.InCluster {
-			wrong = h.check()
+		h.InCluster = invalid == nil && h.name.meaning == clusterAddress && c.resolver.owned(ctx, h.name) || endsInCluster(host)
+		if invalid == nil && h.InCluster {
+			invalid = h.check()
 		}
 		switch {
 		case h.InCluster && hops == 0:
 			return nil, &fault.Unsupported{What: to.why + ", but leads to others without end"}
-		case h.InCluster && wrong != nil:
-			conn, err = nil, wrong
+		case h.InCluster && invalid != nil:
+			conn, err = nil, invalid
 		case h.InCluster:
 			conn, err = h.connect(ctx, network, port, hops-1)
 		case dial == nil:
 			return nil, &fault.Unsupported{What: to.why}
 		default:
-			traceOf(ctx).leave(address, outsideWay)
+			traceOf(ctx).leave(address, noteOutside)
 			conn, err = dial(ctx, network, address)
 		}
 		if err == nil || ctx.Err() != nil {
@@ -295,12 +295,12 @@ func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []end
 	conn, err := c.dialer.dial(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
 		return a.renew(ctx, cause, later)
 	})
-	var away *fault.Unreachable
-	if errors.As(err, &away) && away.Server == c.api.Faults.Server {
+	var unreachable *fault.Unreachable
+	if errors.As(err, &unreachable) && unreachable.Server == c.api.Faults.Server {
 		c.api.CloseIdle() // an idle connection may still work, and would hide that a new one cannot be made
 	}
-	if !c.ownCarrier && (away == nil || away.Server == c.api.Faults.Server) {
-		c.api.Health.ObserveDial(err) // otherwise a Pod could not be reached
+	if !c.ownCarrier && (unreachable == nil || unreachable.Server == c.api.Faults.Server) {
+		c.api.Health.ObserveDial(err) // a fault with another Server is about a Pod
 	}
 	return conn, err
 }
@@ -371,6 +371,7 @@ func (a *attempt) newer(ctx context.Context, gone bool, untried []endpoint) ([]e
 	}
 }
 
+// contains reports whether a list has a Pod with the identity of pod.
 func contains(list []endpoint, pod endpoint) bool {
 	return slices.ContainsFunc(list, func(c endpoint) bool { return c.Identity() == pod.Identity() })
 }

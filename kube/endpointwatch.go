@@ -27,7 +27,7 @@ const (
 	publishInterval  = 50 * time.Millisecond  // changes within it are published together
 	firstRetry       = time.Second            // before the next watch, after one that did not last; it doubles
 	longRetry        = time.Minute
-	lastingLong      = 2 * api.HeadersWithin // a watch that lasted so long is begun again at once
+	lastingLong      = 2 * api.HeadersWithin // a watch that lasted this long is begun again at once
 )
 
 // endpointWatches keeps the endpoints of the Services in use up to date: by a watch for each, or by polls if there can be no
@@ -38,9 +38,9 @@ type endpointWatches struct {
 	answers *cache[objects.ServiceKey, objects.Endpoints]
 	seen    *seen
 	log     zerolog.Logger
-	most    int           // maxWatches, unless a test changes it
-	spared  time.Duration // busyFor, unless a test changes it
-	lasts   time.Duration // watchedFor, unless a test changes it
+	most    int           // watches at a time: maxWatches, unless a test changes it
+	spared  time.Duration // a watch used within it is not dropped: busyFor, unless a test changes it
+	lasts   time.Duration // how long an unused watch is kept: watchedFor, unless a test changes it
 
 	mu          sync.Mutex
 	life        context.Context // of the watches; nil unless open
@@ -59,7 +59,7 @@ type endpointWatch struct {
 	live    bool                              // set is kept up to date by a watch
 	used    time.Time
 	changed chan struct{} // closed at the next change
-	again   chan struct{} // holds a value if the connection may be dead
+	stale   chan struct{} // holds a value if the connection may be dead
 	doubted chan struct{} // holds a value if a dial found that set was out of date
 	end     context.CancelFunc
 }
@@ -121,7 +121,7 @@ func (e *endpointWatches) begin(key objects.ServiceKey, set objects.Endpoints) {
 	ctx, cancel := context.WithCancel(e.life)
 	w := &endpointWatch{
 		key: key, set: set, pods: set.Pods(), used: time.Now(),
-		changed: make(chan struct{}), again: make(chan struct{}, 1), doubted: make(chan struct{}, 1), end: cancel,
+		changed: make(chan struct{}), stale: make(chan struct{}, 1), doubted: make(chan struct{}, 1), end: cancel,
 	}
 	e.watches[key] = w
 	e.withdrawals.change(nil, w.pods)
@@ -179,7 +179,7 @@ func (e *endpointWatches) restart() {
 	defer e.mu.Unlock()
 	for _, w := range e.watches {
 		e.setLive(w, false)
-		signal(w.again)
+		signal(w.stale)
 	}
 }
 
@@ -205,7 +205,7 @@ func (e *endpointWatches) setLive(w *endpointWatch, live bool) {
 // change publishes new endpoints of a Service.
 func (e *endpointWatches) change(w *endpointWatch, set objects.Endpoints) {
 	pods := set.Pods()
-	e.seen.endpoints(set)
+	e.seen.addEndpoints(set)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.watches[w.key] != w {
@@ -255,7 +255,7 @@ func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 			continue
 		}
 		atOnce := errors.Is(err, errStale) || api.IsTooOld(err) && retries.pause == 0
-		// The API server may be unreachable, which says nothing of watches, or may answer lists alone.
+		// The API server may be unreachable, which says nothing about watches, or may answer only lists.
 		pause := retries.next(err, e.list(ctx, w))
 		if !atOnce {
 			next = time.Now().Add(pause)
@@ -263,7 +263,7 @@ func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 	}
 }
 
-// retries are the attempts to watch a Service since a watch last lasted.
+// retries counts the attempts to watch a Service since a watch last lasted for lastingLong.
 type retries struct {
 	pause   time.Duration // before the next attempt
 	ignored int           // attempts in a row that were not answered, though lists were
@@ -297,6 +297,7 @@ func (e *endpointWatches) mayWatch(namespace string) bool {
 	return time.Since(e.forbidden[namespace]) > forbiddenLasts
 }
 
+// refuse records that the user may not watch in a namespace.
 func (e *endpointWatches) refuse(namespace string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -328,6 +329,7 @@ func (e *endpointWatches) list(ctx context.Context, w *endpointWatch) bool {
 	return true
 }
 
+// sleep waits, and reports false if ctx ended first.
 func sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -348,7 +350,7 @@ var (
 // watch publishes changes of a Service's endpoints until the watch ends. The error says why it ended.
 func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	select {
-	case <-w.again: // it was about the last connection
+	case <-w.stale: // it was about the last connection
 	default:
 	}
 	events, err := objects.WatchSlices(ctx, e.streams, w.key, w.set.Version)
@@ -369,7 +371,7 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-w.again:
+		case <-w.stale:
 			return errStale
 		case <-unused.C:
 			left := e.lasts - e.idle(w)

@@ -81,7 +81,7 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 	waitFor(t, "the Pod to be back", func() bool { return slices.Contains(carrier.standings(), "a restored") })
 	server.add("team", "web", "c", "d", "e")
 	waitFor(t, "the new Pod's address", func() bool {
-		hint, _ := c.resolver.seen.at(netip.MustParseAddr("10.244.0.3"))
+		hint, _ := c.resolver.seen.hint(netip.MustParseAddr("10.244.0.3"))
 		return hint.pod.Name == "e"
 	})
 	waitFor(t, "the withdrawal of Pods that are gone", func() bool {

@@ -58,15 +58,15 @@ func (c *Cluster) Lookup(ctx context.Context, host string) (*Host, error) {
 		h.InCluster, h.Why = true, "only a cluster has such names"
 		return h, nil
 	}
-	asked, end, err := c.begin(ctx)
+	bounded, end, err := c.begin(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", host, err)
 	}
 	defer end()
 	if address {
-		err = h.askAddress(asked)
+		err = h.placeAddress(bounded)
 	} else {
-		err = h.askName(asked)
+		err = h.placeName(bounded)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (c *Cluster) Lookup(ctx context.Context, host string) (*Host, error) {
 	return h, nil
 }
 
-// host returns what the form of a host tells about it, without a query.
+// host returns a Host with what the form of its name shows. It asks nothing.
 func (c *Cluster) host(written string) *Host {
 	return &Host{cluster: c, written: written, name: c.resolver.parse(written)}
 }
@@ -94,8 +94,8 @@ func (r *resolver) foreign(n name) bool {
 	return !isPrivate(n.address) && !r.policy().covers(n.address)
 }
 
-// askName finds out whether a name that other networks may have is in the cluster.
-func (h *Host) askName(ctx context.Context) (err error) {
+// placeName sets InCluster and Why of a name that other networks may have.
+func (h *Host) placeName(ctx context.Context) (err error) {
 	r, n := h.cluster.resolver, h.name
 	exists, known := r.claims.peek(objects.ServiceKey{Namespace: n.namespace, Name: n.service})
 	isMember, _ := r.members.peek(n)
@@ -120,10 +120,10 @@ func (h *Host) askName(ctx context.Context) (err error) {
 		return err
 	case exists && !public:
 		h.InCluster, h.Why = true, "there is such a Service"
-		h.name = n.certain()
+		h.name = n.asService()
 	case isMember:
 		h.InCluster, h.Why = true, "a Service of the context's namespace has such a Pod"
-		h.name = n.ownMember()
+		h.name = n.asMember()
 	case public:
 		h.Why = "other networks have it, too, and neither the context nor the settings name its namespace"
 	default:
@@ -169,10 +169,10 @@ func (r *resolver) askName(ctx context.Context, n name) (exists, isMember bool, 
 
 // askMember reports whether a name of two labels is that of a Pod of a Service in the context's namespace.
 func (r *resolver) askMember(ctx context.Context, n name) (bool, error) {
-	if n.own == "" {
+	if n.memberNamespace == "" {
 		return false, nil
 	}
-	if there, err := r.exists(ctx, objects.ServiceKey{Namespace: n.own, Name: n.namespace}); err != nil || !there {
+	if there, err := r.exists(ctx, objects.ServiceKey{Namespace: n.memberNamespace, Name: n.namespace}); err != nil || !there {
 		return false, err
 	}
 	completed, err := r.complete(ctx, n)
@@ -182,8 +182,8 @@ func (r *resolver) askMember(ctx context.Context, n name) (bool, error) {
 	return err == nil && completed.meaning == memberName, nil // an error says that there is no such Pod
 }
 
-// askAddress finds out whether a private address is in the cluster.
-func (h *Host) askAddress(ctx context.Context) (err error) {
+// placeAddress sets InCluster and Why of a private address.
+func (h *Host) placeAddress(ctx context.Context) (err error) {
 	r, policy := h.cluster.resolver, h.cluster.policy.Load()
 	o, known := r.owners.peek(h.name)
 	trouble := r.api.Health.Trouble(known)
@@ -252,16 +252,16 @@ func (h *Host) Exists(ctx context.Context) (bool, error) {
 	if h.check() != nil {
 		return false, nil
 	}
-	asked, end, err := h.cluster.begin(ctx)
+	ctx, end, err := h.cluster.begin(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer end()
-	port := 0 // for a Service it costs no further question
+	port := 0 // stands for a Service's first port
 	if h.name.meaning != serviceName {
-		port = 1 // a Pod is looked for only with a port
+		port = 1 // the name of a Pod is resolved only with a port; any will do
 	}
-	_, err = h.resolve(asked, port)
+	_, err = h.resolve(ctx, port)
 	var absent *fault.NotFound
 	switch {
 	case err == nil, errors.As(err, new(*net.AddrError)), errors.As(err, new(*fault.NoEndpoints)):

@@ -25,15 +25,15 @@ const (
 
 // A name is what a host means in the cluster. Names are comparable, and equal for all spellings of the same thing.
 type name struct {
-	meaning   meaning
-	namespace string // of an address: the only namespace to look for a Pod in; empty for all
-	service   string
-	pod       string
-	address   netip.Addr
-	doubtful  bool   // it may also be a name of another network: web.dev, db-0.db.billing
-	kind      string // of a workload
-	own       string // of a name of two labels: the namespace in which it may be POD.SERVICE instead
-	zone      string // the public domain after svc or pod; empty if there is none
+	meaning         meaning
+	namespace       string // of an address: the only namespace to look for a Pod in; empty for all
+	service         string
+	pod             string
+	address         netip.Addr
+	doubtful        bool   // it may also be a name of another network: web.dev, db-0.db.billing
+	kind            string // of a workload
+	memberNamespace string // if the name may be POD.SERVICE instead: the namespace of that Service
+	zone            string // the public domain after svc or pod; empty if there is none
 }
 
 // unzoned returns the name without its domain.
@@ -153,7 +153,7 @@ func clusterName(labels []string, namespace string) (n name) {
 
 // shortName returns the name for two labels: SERVICE.NAMESPACE, or POD.SERVICE in namespace.
 func shortName(labels []string, namespace string) name {
-	return name{meaning: serviceName, service: labels[0], namespace: labels[1], own: namespace, doubtful: isPublic(labels)}
+	return name{meaning: serviceName, service: labels[0], namespace: labels[1], memberNamespace: namespace, doubtful: isPublic(labels)}
 }
 
 // nameInService returns the name for the labels before .svc: SERVICE.NAMESPACE or POD.SERVICE.NAMESPACE.

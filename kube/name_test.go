@@ -13,7 +13,7 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		return name{meaning: serviceName, service: service, namespace: namespace}
 	}
 	short := func(service, namespace string) name {
-		return name{meaning: serviceName, service: service, namespace: namespace, own: "team"}
+		return name{meaning: serviceName, service: service, namespace: namespace, memberNamespace: "team"}
 	}
 	doubtful := func(service, namespace string) name {
 		n := short(service, namespace)
@@ -273,7 +273,7 @@ func FuzzName(f *testing.F) {
 		if n != parseName(host, "team") {
 			t.Fatal("not the same twice")
 		}
-		for _, part := range []string{n.service, n.namespace, n.own} {
+		for _, part := range []string{n.service, n.namespace, n.memberNamespace} {
 			if part != "" && !objects.IsLabel(part) {
 				t.Errorf("%q: %q is no label", host, part)
 			}

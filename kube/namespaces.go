@@ -58,12 +58,14 @@ func (n *namespaces) visible() []string {
 	return list
 }
 
+// mayListAll reports whether it is worth listing a resource in all namespaces.
 func (n *namespaces) mayListAll(resource string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return time.Since(n.forbidden[resource]) > forbiddenLasts
 }
 
+// forbidAll records that the user may not list a resource in all namespaces.
 func (n *namespaces) forbidAll(resource string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

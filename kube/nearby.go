@@ -31,6 +31,7 @@ type quota struct {
 	used  int
 }
 
+// take counts an event, and reports whether it is within the quota.
 func (q *quota) take(now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -42,7 +43,7 @@ func (q *quota) take(now time.Time) bool {
 }
 
 // suggest adds suggestions to the error about a missing Service: the other namespaces that are known to have a Service of
-// that name, and similar names in its own namespace. It asks only for the Services of that namespace.
+// that name, and similar names in its own namespace. It lists the Services of its own namespace only.
 func (l *serviceLookup) suggest(ctx context.Context, key objects.ServiceKey, err error) error {
 	return l.suggested(ctx, key, err, l.knownElsewhere(key))
 }
@@ -65,6 +66,7 @@ func (l *serviceLookup) suggestWidely(ctx context.Context, key objects.ServiceKe
 	return l.suggested(ctx, key, err, elsewhere)
 }
 
+// suggested returns err with elsewhere and with similar names, if it is about a missing Service.
 func (l *serviceLookup) suggested(ctx context.Context, key objects.ServiceKey, err error, elsewhere []string) error {
 	absent, ok := errors.AsType[*fault.NotFound](err)
 	if !ok || absent.Kind != fault.Service {

@@ -22,20 +22,20 @@ const (
 )
 
 const (
-	// networkLasts is how long what a Pod said about itself and its node counts.
+	// networkLasts is how long the answer about a Pod is used, for the Pod and for its node.
 	networkLasts = 10 * time.Minute
 	// maxNetworks bounds the numbers of known Pods, nodes and namespaces.
 	maxNetworks = 4096
 )
 
 // networks knows which Pods share their node's network. Only the Pod itself is trusted: its UID, address and node in an
-// EndpointSlice are only claims of the slice's author. So each Pod is asked for once, while the carrier makes a session with
-// it. A claim is used only to refuse: a Pod that has its node's address is refused without asking for it.
+// EndpointSlice are only claims of the slice's author. So the Pod is asked for while the carrier makes a session with it, see
+// admit. A claim is used only to refuse: a Pod that has its node's address is refused without asking for it.
 type networks struct {
-	mu    sync.Mutex
-	pods  map[objects.PodID]networkFacts
-	nodes map[string]nodeFacts
-	blind map[string]time.Time // by namespace: when the right to get Pods was last refused
+	mu        sync.Mutex
+	pods      map[objects.PodID]networkFacts
+	nodes     map[string]nodeFacts
+	forbidden map[string]time.Time // by namespace: when the right to get Pods was last refused
 }
 
 type networkFacts struct {
@@ -49,7 +49,7 @@ type nodeFacts struct {
 }
 
 func newNetworks() *networks {
-	return &networks{pods: map[objects.PodID]networkFacts{}, nodes: map[string]nodeFacts{}, blind: map[string]time.Time{}}
+	return &networks{pods: map[objects.PodID]networkFacts{}, nodes: map[string]nodeFacts{}, forbidden: map[string]time.Time{}}
 }
 
 // note records what a Pod says about itself and its node.
@@ -65,9 +65,9 @@ func (n *networks) note(f objects.Pod) {
 	if f.UID != "" {
 		n.pods[objects.PodID{Namespace: f.Key.Namespace, Name: f.Key.Name, UID: f.UID}] = networkFacts{networkOf(f), time.Now()}
 	}
-	// Some nodes run only one Pod, which has its own network and the node's address. They say nothing about other Pods.
-	alike := !f.HostNetwork && slices.ContainsFunc(f.Addresses, func(a netip.Addr) bool { return slices.Contains(f.Nodes, a) })
-	if f.Node != "" && len(f.Nodes) > 0 && !alike {
+	// Some nodes run only one Pod, which has its own network and the node's address. Such a Pod shows nothing about other Pods.
+	sharesAddress := !f.HostNetwork && slices.ContainsFunc(f.Addresses, func(a netip.Addr) bool { return slices.Contains(f.Nodes, a) })
+	if f.Node != "" && len(f.Nodes) > 0 && !sharesAddress {
 		n.nodes[f.Node] = nodeFacts{f.Nodes, time.Now()}
 	}
 }
@@ -80,7 +80,7 @@ func (n *networks) peek(e endpoint) network {
 	switch {
 	case known.network != unknownNetwork && time.Since(known.seen) < networkLasts:
 		return known.network
-	case n.isBlind(e.Namespace):
+	case n.isForbidden(e.Namespace):
 		return ownNetwork
 	}
 	if node := n.nodes[e.Node]; time.Since(node.seen) < networkLasts && slices.Contains(node.addresses, e.Address.Unmap()) {
@@ -89,26 +89,26 @@ func (n *networks) peek(e endpoint) network {
 	return unknownNetwork
 }
 
-// isBlind reports whether the right to get the Pods of a namespace was refused recently. The caller holds mu.
-func (n *networks) isBlind(namespace string) bool {
-	return time.Since(n.blind[namespace]) < forbiddenLasts
+// isForbidden reports whether the right to get the Pods of a namespace was refused recently. The caller holds mu.
+func (n *networks) isForbidden(namespace string) bool {
+	return time.Since(n.forbidden[namespace]) < forbiddenLasts
 }
 
 // mayLook reports whether it is worth asking for a Pod of a namespace.
 func (n *networks) mayLook(namespace string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !n.isBlind(namespace)
+	return !n.isForbidden(namespace)
 }
 
 // refuse records that the user may not get the Pods of a namespace.
 func (n *networks) refuse(namespace string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.blind) >= maxNetworks {
-		clear(n.blind)
+	if len(n.forbidden) >= maxNetworks {
+		clear(n.forbidden)
 	}
-	n.blind[namespace] = time.Now()
+	n.forbidden[namespace] = time.Now()
 }
 
 // network returns the network of an endpoint's Pod, and asks for the Pod if it has to. If the user may not get the Pod, or it

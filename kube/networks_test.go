@@ -97,7 +97,7 @@ func TestKnownNetworksAreBounded(t *testing.T) {
 		n.note(newPodFacts(t, &pod))
 		n.refuse(fmt.Sprint("ns-", i))
 	}
-	if len(n.pods) > maxNetworks || len(n.nodes) > maxNetworks || len(n.blind) > maxNetworks {
-		t.Errorf("%d Pods, %d nodes, %d namespaces", len(n.pods), len(n.nodes), len(n.blind))
+	if len(n.pods) > maxNetworks || len(n.nodes) > maxNetworks || len(n.forbidden) > maxNetworks {
+		t.Errorf("%d Pods, %d nodes, %d namespaces", len(n.pods), len(n.nodes), len(n.forbidden))
 	}
 }

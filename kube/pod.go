@@ -45,7 +45,7 @@ func (l *podLookup) note(facts objects.Pod) {
 	l.namespaces.used(facts.Key.Namespace)
 	l.networks.note(facts)
 	if !facts.HostNetwork && !facts.Ended() {
-		l.seen.pod(facts.Key, facts.Addresses)
+		l.seen.addPod(facts.Key, facts.Addresses)
 	}
 }
 

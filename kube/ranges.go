@@ -23,7 +23,7 @@ const maxKnown = 256
 func (c *Cluster) Known() []netip.Prefix {
 	list := slices.Concat(c.policy.Load().Addresses, c.resolver.knownRanges())
 	most := len(list) + maxKnown
-	for _, p := range c.resolver.seen.sure() {
+	for _, p := range c.resolver.seen.privateAddresses() {
 		if len(list) < most && !slices.ContainsFunc(list, func(wider netip.Prefix) bool { return wider.Contains(p.Addr()) }) {
 			list = append(list, p)
 		}
@@ -36,9 +36,9 @@ func (c *Cluster) Known() []netip.Prefix {
 // an hour. If the user may not read the ranges, the API server is unreachable, or there are no credentials, it returns what
 // is known without them. It runs no credential plugin, because browsers ask for this without the user.
 func (c *Cluster) Ranges(ctx context.Context) []netip.Prefix {
-	if asked, end, err := c.begin(ctx); err == nil {
+	if ctx, end, err := c.begin(ctx); err == nil {
 		if c.LoggedIn() {
-			_ = c.resolver.askRanges(asked) // if it fails, the ranges stay unknown
+			_ = c.resolver.askRanges(ctx) // if it fails, the ranges stay unknown
 		}
 		end()
 	}
@@ -51,6 +51,7 @@ func (l *rangeLookup) askRanges(ctx context.Context) error {
 	return err
 }
 
+// fetchRanges asks for the ranges of Services and of Pods at the same time.
 func (l *rangeLookup) fetchRanges(ctx context.Context) ([]netip.Prefix, error) {
 	var services, pods []string
 	var servicesErr, podsErr error
@@ -107,6 +108,7 @@ func last(p netip.Prefix) netip.Addr {
 	return addr
 }
 
+// knownRanges returns the ranges if they are cached.
 func (l *rangeLookup) knownRanges() []netip.Prefix {
 	list, _ := l.ranges.peek(struct{}{})
 	return list

@@ -45,7 +45,7 @@ func TestSeenAddressesAreBounded(t *testing.T) {
 	s := newSeen()
 	addr := netip.MustParseAddr("10.0.0.1")
 	for range 3 * maxSeen {
-		s.pod(objects.PodKey{Namespace: "ns", Name: "p"}, []netip.Addr{addr})
+		s.addPod(objects.PodKey{Namespace: "ns", Name: "p"}, []netip.Addr{addr})
 		addr = addr.Next()
 	}
 	if n := len(s.hints); n > maxSeen || n < maxSeen/2 {

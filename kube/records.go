@@ -21,7 +21,7 @@ type Records struct {
 	Services  []Instance // for the name of an SRV record
 }
 
-// Domain returns the domain of the cluster's names that a complete name is in, or none. There are two: cluster.local and
+// Domain returns the domain of the cluster's names that a complete name is in, or "". There are two: cluster.local and
 // the policy's.
 func (c *Cluster) Domain(name string) string {
 	_, domain := c.resolver.within(name)
@@ -38,19 +38,19 @@ func (r *resolver) domains() []string {
 }
 
 // Records returns what the cluster's DNS has for a complete name, which has a Domain. Unlike Lookup it knows no forms
-// beyond the specification. A *fault.NotFound means that there is no such name; if there is, it need not have records.
-// Other errors mean that this is not known.
+// beyond the specification. A *fault.NotFound means that there is no such name. A name that exists may have no
+// records. Other errors mean that the answer is not known.
 func (c *Cluster) Records(ctx context.Context, name string) (Records, error) {
 	labels, domain := c.resolver.within(name)
 	if domain == "" {
 		return Records{}, &fault.NotFound{Kind: fault.Name, Name: api.Excerpt(name)}
 	}
-	asked, end, err := c.begin(ctx)
+	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return Records{}, fmt.Errorf("look up records: %w", err)
 	}
 	defer end()
-	found, err := c.resolver.records(asked, labels, domain)
+	found, err := c.resolver.records(ctx, labels, domain)
 	if err == nil {
 		return found, nil
 	}
@@ -159,7 +159,8 @@ func serviceRecords(s *objects.Service) (Records, error) {
 	return Records{Addresses: all}, nil
 }
 
-// memberRecords returns the records of an endpoint's name in its Service's domain, or none for a protocol of its ports.
+// memberRecords returns the records of an endpoint's name in its Service's domain. A label such as _tcp is a name without
+// records if a named port has that protocol.
 func memberRecords(s *objects.Service, label string) (Records, error) {
 	var all []netip.Addr
 	for _, one := range s.Published(nil) {
@@ -223,12 +224,12 @@ func (c *Cluster) Names(ctx context.Context, address netip.Addr) (names []string
 	if err != nil || !h.InCluster {
 		return nil, err != nil, err
 	}
-	asked, end, err := c.begin(ctx)
+	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return nil, true, fmt.Errorf("look up names: %w", err)
 	}
 	defer end()
-	if names, err = c.resolver.namesOf(asked, h.name.address); err != nil {
+	if names, err = c.resolver.namesOf(ctx, h.name.address); err != nil {
 		return nil, true, fmt.Errorf("look up names: %w", err)
 	}
 	return names, true, nil
@@ -276,24 +277,24 @@ type Instance struct {
 	Port uint16
 }
 
-// Instances returns what an SRV record has of a named port of the host, which Lookup found to be in the cluster: the
+// Instances returns the targets in the SRV records of a named port of the host, which Lookup found to be in the cluster: the
 // Service and the number of its port, or each ready Pod of a headless Service. It returns none if there is no such
 // Service, or no such port.
 func (h *Host) Instances(ctx context.Context, port string) ([]Instance, error) {
 	if h.check() != nil {
 		return nil, nil
 	}
-	asked, end, err := h.cluster.begin(ctx)
+	ctx, end, err := h.cluster.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
 	r := h.cluster.resolver
-	n, err := r.complete(asked, h.name)
+	n, err := r.complete(ctx, h.name)
 	if err != nil || n.meaning != serviceName {
 		return nil, unlessAbsent(err)
 	}
-	s, _, err := r.service(asked, objects.ServiceKey{Namespace: n.namespace, Name: n.service})
+	s, _, err := r.service(ctx, objects.ServiceKey{Namespace: n.namespace, Name: n.service})
 	if err != nil {
 		return nil, unlessAbsent(err)
 	}
@@ -316,7 +317,7 @@ func (h *Host) Instances(ctx context.Context, port string) ([]Instance, error) {
 	return found, nil
 }
 
-// unlessAbsent returns err, unless it says that something is not there or not ready.
+// unlessAbsent returns err, or nil if it says that something does not exist or is not ready.
 func unlessAbsent(err error) error {
 	if isNotFound(err) || errors.As(err, new(*fault.NoEndpoints)) {
 		return nil

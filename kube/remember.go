@@ -11,8 +11,8 @@ import (
 	"fairlead/kube/objects"
 )
 
-// The shelf lives of answers. An answer in use is renewed in the background, so that connections by a name in use wait for
-// no round trip. If it is out of date meanwhile, the dial notices, asks again and tries again.
+// The times for which answers are used. An answer in use is renewed in the background, so that connections by a name in use
+// wait for no round trip. If the answer was out of date, the dial notices, asks again and tries the new endpoints.
 const errorLasts = time.Second
 
 var (

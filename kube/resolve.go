@@ -93,7 +93,7 @@ type resolution struct {
 // resolve returns the Pods to try for a name and a port.
 func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
-	if n.own != "" {
+	if n.memberNamespace != "" {
 		traceOf(ctx).enter(StepService)
 	}
 	n, err := r.complete(ctx, n)
@@ -106,7 +106,7 @@ func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, e
 // resolveOwned returns the Pods to try for an address and a port, given the owner of the address and when it was asked for.
 func (r *resolver) resolveOwned(ctx context.Context, n name, o owner, asked time.Time, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
-	n, err := to.own(ctx, n, o, asked, port)
+	n, err := to.addOwner(ctx, n, o, asked, port)
 	if err != nil || n.meaning != serviceName {
 		return to, err
 	}
@@ -163,7 +163,7 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		case inside && next.meaning == noName:
 			return &fault.NotFound{Kind: fault.Name, Name: api.Excerpt(s.ExternalName)}
 		case !inside && port == 0:
-			t.notef(outsideWay + "; " + untried)
+			t.notef(noteOutside + "; " + noteUntried)
 			return errNoPort
 		case !inside:
 			if objects.IsHost(s.ExternalName) {
@@ -179,13 +179,13 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		"Service %s/%s is an ExternalName that leads to others without end", n.namespace, n.service)}
 }
 
-// resolveAddress asks for the owner of an address, and calls own.
+// resolveAddress asks for the owner of an address, and calls addOwner.
 func (r *resolver) resolveAddress(ctx context.Context, n name, port int, to *resolution) (name, error) {
 	o, asked, err := r.owner(ctx, n)
 	if err != nil {
 		return name{}, err
 	}
-	return to.own(ctx, n, o, asked, port)
+	return to.addOwner(ctx, n, o, asked, port)
 }
 
 // portless returns the error for a Pod without a port.
@@ -193,8 +193,8 @@ func portless(host string) error {
 	return &net.AddrError{Err: "a Pod takes any port, so one has to be named", Addr: host}
 }
 
-// own adds the Pod that owns an address, or returns the name of the Service that owns it.
-func (to *resolution) own(ctx context.Context, n name, o owner, asked time.Time, port int) (name, error) {
+// addOwner adds the Pod that owns an address, or returns the name of the Service that owns it.
+func (to *resolution) addOwner(ctx context.Context, n name, o owner, asked time.Time, port int) (name, error) {
 	to.addresses = append(to.addresses, n)
 	to.basedOn(asked)
 	t := traceOf(ctx)
@@ -219,7 +219,7 @@ func (to *resolution) own(ctx context.Context, n name, o owner, asked time.Time,
 // what is missing. The name of a Service costs no extra question, that of a Pod the questions for a Service that does not
 // exist. The decision is cached for claimLasts.
 func (r *resolver) complete(ctx context.Context, n name) (name, error) {
-	if n.own == "" {
+	if n.memberNamespace == "" {
 		return n, nil
 	}
 	isMember, _, err := r.members.get(ctx, n, func(ctx context.Context) (bool, error) { return r.isMember(ctx, n) })
@@ -227,20 +227,20 @@ func (r *resolver) complete(ctx context.Context, n name) (name, error) {
 		return name{}, err
 	}
 	if isMember {
-		return n.ownMember(), nil
+		return n.asMember(), nil
 	}
-	return n.certain(), nil
+	return n.asService(), nil
 }
 
-// certain returns the name as one that is known to be in the cluster, and not a Pod's.
-func (n name) certain() name {
-	n.own, n.doubtful = "", false
+// asService returns the name as one that is known to be in the cluster, and not a Pod's.
+func (n name) asService() name {
+	n.memberNamespace, n.doubtful = "", false
 	return n
 }
 
-// ownMember returns a name of two labels as POD.SERVICE.
-func (n name) ownMember() name {
-	return name{meaning: memberName, pod: n.service, service: n.namespace, namespace: n.own}
+// asMember returns a name of two labels as POD.SERVICE.
+func (n name) asMember() name {
+	return name{meaning: memberName, pod: n.service, service: n.namespace, namespace: n.memberNamespace}
 }
 
 // isMember reports whether a name of two labels is POD.SERVICE.
@@ -250,24 +250,24 @@ func (r *resolver) isMember(ctx context.Context, n name) (bool, error) {
 	if !isNotFound(err) && !api.IsForbidden(err) {
 		return false, err
 	}
-	s, _, ownErr := r.service(ctx, objects.ServiceKey{Namespace: n.own, Name: n.namespace})
-	if ownErr != nil {
-		if isSilent(ownErr) {
-			return false, ownErr
+	s, _, memberErr := r.service(ctx, objects.ServiceKey{Namespace: n.memberNamespace, Name: n.namespace})
+	if memberErr != nil {
+		if isSilent(memberErr) {
+			return false, memberErr
 		}
 		return false, r.absent(ctx, key, err)
 	}
-	_, ownErr = s.Member(n.service, 0)
-	if !isNotFound(ownErr) {
+	_, memberErr = s.Member(n.service, 0)
+	if !isNotFound(memberErr) {
 		return true, nil // even if the Pod is not ready
 	}
 	if err = r.absent(ctx, key, err); isNotFound(err) && !isAbsent(err, fault.Namespace) {
 		return false, err
 	}
-	return false, ownErr
+	return false, memberErr
 }
 
-// basedOn adds an answer that the resolution is based on, by the time it was asked for.
+// basedOn records the time at which an answer was asked for that the resolution is based on.
 func (to *resolution) basedOn(asked time.Time) {
 	if asked.Before(to.asked) {
 		to.asked = asked
@@ -296,7 +296,7 @@ func alias(s *objects.Service) (_ name, inside bool) {
 	case noName, podName:
 		return n, true
 	case serviceName, memberName:
-		return n, n.namespace != "" && n.own == "" && !n.doubtful && strings.Count(s.ExternalName, ".") >= 2
+		return n, n.namespace != "" && n.memberNamespace == "" && !n.doubtful && strings.Count(s.ExternalName, ".") >= 2
 	}
 	return n, n.meaning == clusterAddress && n.namespace != ""
 }
@@ -355,13 +355,13 @@ func (l *serviceLookup) described(ctx context.Context, key objects.ServiceKey) (
 	s, asked, err := l.services.get(ctx, key, func(ctx context.Context) (*objects.Service, error) { return l.lookUp(ctx, key) })
 	if err == nil {
 		l.namespaces.used(key.Namespace)
-		l.seen.service(s)
+		l.seen.addService(s)
 	}
 	return s, asked, err
 }
 
 // exists reports whether there is a Service that the user may get. It costs one request, which a dial need not repeat. The
-// Service may yet turn out to be another network's, so its namespace is not in use, and its addresses are not seen.
+// name may yet turn out to be another network's, so neither the namespace nor the addresses of the Service are recorded.
 func (l *serviceLookup) exists(ctx context.Context, key objects.ServiceKey) (bool, error) {
 	exists, _, err := l.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
 		s, err := l.ask.Service(ctx, key.Namespace, key.Name)
@@ -379,13 +379,13 @@ func (l *serviceLookup) exists(ctx context.Context, key objects.ServiceKey) (boo
 
 // lookUp asks for a Service and, at the same time, for its EndpointSlices unless they are watched.
 func (l *serviceLookup) lookUp(ctx context.Context, key objects.ServiceKey) (*objects.Service, error) {
-	wanted, unwanted := context.WithCancel(ctx)
+	listing, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer unwanted()
+	defer cancel()
 	if _, ok := l.watches.current(key); !ok {
 		wg.Go(func() {
-			_, _, _ = l.endpoints.get(wanted, key, func(ctx context.Context) (objects.Endpoints, error) { return l.askEndpoints(ctx, key) })
+			_, _, _ = l.endpoints.get(listing, key, func(ctx context.Context) (objects.Endpoints, error) { return l.askEndpoints(ctx, key) })
 		})
 	}
 	s, err := l.ask.Service(ctx, key.Namespace, key.Name)
@@ -401,12 +401,13 @@ func (l *serviceLookup) lookUp(ctx context.Context, key objects.ServiceKey) (*ob
 	return s, nil
 }
 
+// askEndpoints asks for the EndpointSlices of a Service.
 func (l *serviceLookup) askEndpoints(ctx context.Context, key objects.ServiceKey) (objects.Endpoints, error) {
 	set, err := l.ask.EndpointSlices(ctx, key)
 	if err != nil {
 		return objects.Endpoints{}, err
 	}
-	l.seen.endpoints(set)
+	l.seen.addEndpoints(set)
 	return set, nil
 }
 

@@ -120,7 +120,7 @@ func (w *walk) parse(target string) error {
 	return nil
 }
 
-// reach looks the host up and dials it.
+// reach looks up the host and dials it.
 func (w *walk) reach(ctx context.Context) (err error) {
 	doubtful := w.host.name.doubtful
 	w.trace.enter(StepName)
@@ -149,11 +149,11 @@ func (w *walk) meaning() string {
 	n := w.host.name
 	switch {
 	case w.cluster.resolver.foreign(n):
-		return outsideWay
+		return noteOutside
 	case !w.host.InCluster && n.service != "":
-		return fmt.Sprintf("no Service %s in namespace %s can be seen, so it is %s", n.service, n.namespace, outsideWay)
+		return fmt.Sprintf("no Service %s in namespace %s can be seen, so it is %s", n.service, n.namespace, noteOutside)
 	case !w.host.InCluster:
-		return "the address of no Service or Pod that can be seen, " + outsideWay
+		return "the address of no Service or Pod that can be seen, " + noteOutside
 	case n.meaning == podName:
 		return fmt.Sprintf("Pod %s in namespace %s", n.pod, n.namespace)
 	case n.meaning == workloadName:
@@ -166,10 +166,10 @@ func (w *walk) meaning() string {
 	return ""
 }
 
-// leave dials a host outside.
+// leave dials a host outside the cluster.
 func (w *walk) leave(ctx context.Context) error {
 	if w.port == 0 {
-		w.trace.notef(untried)
+		w.trace.notef(noteUntried)
 		return nil
 	}
 	address := w.address()
@@ -207,8 +207,8 @@ func (w *walk) connected(ctx context.Context, dial func() (net.Conn, error)) err
 
 // Notes about hosts outside, and about those without a port.
 const (
-	outsideWay = "outside the cluster: it goes the way of all other hosts"
-	untried    = "it is tried when a port is named"
+	noteOutside = "outside the cluster: it goes the way of all other hosts"
+	noteUntried = "it is tried when a port is named"
 )
 
 // errNoPort ends a dial to port 0 of a Service that leads out of the cluster.
