@@ -77,7 +77,7 @@ func TestServicesAreLoadedAndCopied(t *testing.T) {
 	// Opening the submenu loads them. They are in it when it is opened again, without the menu having been closed.
 	d.icon.Point(t, d.in(t, "demo", "Services", "Loading… Open this menu again in a moment.")...)
 	d.icon.Point(t, d.in(t, "demo", "Options")...)
-	d.icon.ClickWithMouse(t, d.pathTo(t, "Copy http://hello.default.svc/  (http)")...)
+	d.icon.ClickWithMouse(t, d.pathTo(t, "Copy http://hello.default.svc/")...)
 	page, err := d.curl(t, "socks5h://"+address, d.waitCopied(t, "http://hello.default.svc/"))
 	fromHello(t, "curl", page, err)
 	d.icon.WaitAt(t, d.in(t, "demo", "Options", "Namespace: default", "team")...)
@@ -90,7 +90,7 @@ func TestProductionAsksBeforeItStarts(t *testing.T) {
 	d.waitOn(t, "demo")
 	d.icon.Click(t, d.in(t, "demo", "Options", "Treat as production")...)
 	d.row(t, "PROD demo", "to be marked", func(desktoptest.Node) bool { return true })
-	d.icon.Click(t, d.in(t, "PROD demo", "Options", "Stop after", "1 hour")...)
+	d.icon.Click(t, d.in(t, "PROD demo", "Options", "Stop after: never", "1 hour")...)
 	turnsOff := func(menu desktoptest.Node) bool {
 		_, ok := menu.Find(func(n desktoptest.Node) bool { return strings.HasPrefix(n.Label, "Stops at ") })
 		return ok

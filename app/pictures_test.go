@@ -132,10 +132,10 @@ func fewPictures(t *testing.T, l panelLook, take taker) {
 	take(t, d, "menu-failed", d.in(t, "legacy", "Try again")...)
 	take(t, d, "menu-not-usable", d.in(t, "old", "Open kubeconfig")...)
 	take(t, d, "menu", d.in(t, "staging", "More to copy", "bash, zsh")...)
-	take(t, d, "menu-options", d.in(t, "staging", "Options", "Stop after", "1 hour")...)
+	take(t, d, "menu-options", d.in(t, "staging", "Options", "Stop after: never", "1 hour")...)
 	d.icon.Point(t, d.in(t, "staging", "Services", "Loading… Open this menu again in a moment.")...)
 	d.CloseMenu(t)
-	take(t, d, "menu-services", d.pathTo(t, "Copy http://hello.default.svc/  (http)")...)
+	take(t, d, "menu-services", d.pathTo(t, "Copy http://hello.default.svc/")...)
 	take(t, d, "menu-more", "Fairlead", "Notifications", "Connection failed")
 }
 

@@ -2,6 +2,7 @@ package menu
 
 import (
 	"slices"
+	"strings"
 
 	"fairlead/app/session"
 )
@@ -10,7 +11,11 @@ import (
 func foot(s session.Snapshot, x view) []Item {
 	var items []Item
 	if slices.ContainsFunc(s.Contexts, stoppable) {
-		items = append(items, button("Stop all", Click{Action: StopAll}))
+		stop := button("Stop all", Click{Action: StopAll})
+		if len(s.Contexts) == 1 {
+			stop.Title = "Stop " + x.title(s.Contexts[0])
+		}
+		items = append(items, stop)
 	}
 	about := submenu("fairlead", "Fairlead", join("fairlead", paragraph("root", x.RootWarning), program(s, x)))
 	if x.Sudo {
@@ -36,7 +41,11 @@ func program(s session.Snapshot, x view) []Item {
 	items = append(items, kubeconfigs(s.Sources)...)
 	items = append(items, button("Open log folder", Click{Action: OpenLogFolder}))
 	if x.Version != "" {
-		about := button("Copy version: "+shortEnd(clean(x.Version), maxName), Click{Action: CopyVersion, Argument: x.Version})
+		version := clean(x.Version)
+		if words := strings.Fields(version); len(words) > 1 {
+			version = words[1] // the first is the program's name, and others name what built it
+		}
+		about := button("Copy version: "+shortEnd(version, maxName), Click{Action: CopyVersion, Argument: x.Version})
 		about.ID = string(CopyVersion)
 		items = append(items, about)
 	}

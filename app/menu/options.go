@@ -105,7 +105,7 @@ func options(c session.State, x view, extra Extra, nested bool) []Item {
 
 // autoOff offers durations after which a context stops by itself, counted from the click.
 func autoOff(c session.State) (title string, items []Item) {
-	title = "Stop after"
+	title = "Stop after: never"
 	never := c.OffAt.IsZero()
 	if !never {
 		title = "Stops at " + c.OffAt.Format("15:04")

@@ -140,8 +140,8 @@ func ports(c session.State, x view, extra Extra, s Service) []Item {
 	for _, p := range s.Ports[:min(len(s.Ports), maxPorts)] {
 		text, web := address(s, p)
 		suffix := ""
-		if p.Name != "" {
-			suffix = "  (" + shortName(p.Name) + ")"
+		if scheme, _, _ := strings.Cut(text, "://"); p.Name != "" && (!web || p.Name != scheme) {
+			suffix = " (" + shortName(p.Name) + ")"
 		}
 		copying := button("Copy "+shortMiddle(clean(text), maxTitle)+suffix, Click{CopyService, c.Name, text})
 		copying.ID = fmt.Sprintf("port/%d/%s/%s/%s/%s", p.Number, p.Name, s.Namespace, s.Name, c.Name)

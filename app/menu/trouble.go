@@ -12,7 +12,7 @@ func needs(c session.State, x view) []Item {
 	var items []Item
 	if c.Reason != "" {
 		items = append(items, paragraph("reason/"+c.Name, c.Reason)...)
-		items = append(items, paragraph("hint/"+c.Name, c.Hint)...)
+		items = append(items, paragraph("hint/"+c.Name, hint(c, x))...)
 	}
 	if c.Warning != "" && c.Phase.Listening() {
 		items = append(items, paragraph("warning/"+c.Name, badge+oneLine(c.Warning))...)
@@ -43,11 +43,35 @@ func logIn(c session.State, x view) []Item {
 		return nil
 	}
 	var items []Item
-	if _, plain := PlainWords(c.Login); plain && x.Terminal {
-		items = append(items, button("Log in…", Click{RunLogin, c.Name, c.Login}))
+	if runsLogin(c, x) {
+		items = append(items, button(logInTitle, Click{RunLogin, c.Name, c.Login}))
 	}
-	return append(items, button("Copy “"+shortEnd(c.Login, maxCommand)+"”", Click{CopyLogin, c.Name, c.Login}))
+	title := "Copy login command"
+	if !strings.Contains(c.Hint, quoted(c.Login)) {
+		title = "Copy " + quoted(shortEnd(c.Login, maxCommand))
+	}
+	return append(items, button(title, Click{CopyLogin, c.Name, c.Login}))
 }
+
+// logInTitle is the title of the row that runs the command that logs in.
+const logInTitle = "Log in…"
+
+// runsLogin reports whether a terminal can run the command that logs in.
+func runsLogin(c session.State, x view) bool {
+	_, plain := PlainWords(c.Login)
+	return plain && x.Terminal
+}
+
+// hint returns what to do about a context's trouble. If that is a command that a row below runs, the hint says so.
+func hint(c session.State, x view) string {
+	command := quoted(c.Login) + " in a terminal"
+	if c.Trouble != session.LoginNeeded || !runsLogin(c, x) {
+		return c.Hint
+	}
+	return strings.Replace(c.Hint, command, command+", as "+quoted(logInTitle)+" does", 1)
+}
+
+func quoted(text string) string { return "“" + text + "”" }
 
 // tryAgain returns the item that restarts a context that failed, or reconnects one that is on. A production context
 // that failed has been confirmed before.

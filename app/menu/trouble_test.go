@@ -54,3 +54,30 @@ func TestAContextOffersWhatCanWork(t *testing.T) {
 		}
 	}
 }
+
+// TestALoginIsSaidOnce: the sentence shows the command if there is one, and else the row that copies it.
+func TestALoginIsSaidOnce(t *testing.T) {
+	c := session.State{Name: "a", Phase: session.Unavailable, Wanted: true, Usable: true, Trouble: session.LoginNeeded, Login: "tsh login", Reason: "A sentence."}
+	titles := func(terminal bool) (titles []string) {
+		x := extras()
+		x.Terminal = terminal
+		for _, item := range needs(c, viewOf(session.Snapshot{Version: 1, Contexts: []session.State{c}}, x)) {
+			titles = append(titles, item.Title)
+		}
+		return titles
+	}
+	for _, want := range []struct {
+		hint     string
+		terminal bool
+		titles   []string
+	}{
+		{"To log in, run “tsh login” in a terminal.", true, []string{"To log in, run “tsh login” in a terminal, as “Log in…” does.", "Log in…", "Copy login command"}},
+		{"To log in, run “tsh login” in a terminal.", false, []string{"To log in, run “tsh login” in a terminal.", "Copy login command"}},
+		{"Ask the administrator.", true, []string{"Ask the administrator.", "Log in…", "Copy “tsh login”"}},
+	} {
+		c.Hint = want.hint
+		if got := titles(want.terminal)[1:]; !slices.Equal(got[:len(want.titles)], want.titles) {
+			t.Errorf("%q\nwant %q", got, want.titles)
+		}
+	}
+}

@@ -114,7 +114,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	i.waitFor(t, "gke__lab__1  –  :1080")
 	want = []string{". 1 on", "--", "gke__lab__1  –  :1080", "Copy socks5h://127.0.0.1:1080", "Services", ". " + loading, "--",
 		"More to copy", "Copy http://127.0.0.1:1080", "Options", "Namespace: default", "[x] default", ". " + loading, "Ask for a password", "Treat as production",
-		"Stop after", "15 minutes", "1 hour", "4 hours", "8 hours", "[x] Never", "--", "Log in again", "Close connections", "Open log", "--",
+		"Stop after: never", "15 minutes", "1 hour", "4 hours", "8 hours", "[x] Never", "--", "Log in again", "Close connections", "Open log", "--",
 		"Restart", "Stop", "--", ". Start", "b", "--", "Stop all", "Fairlead", "Open log folder", "Quit"}
 	eventually(t, "all of the menu follows", func() bool { return reflect.DeepEqual(i.lines(t), want) })
 	if reflect.DeepEqual(i.property(t, "IconPixmap"), off) {
