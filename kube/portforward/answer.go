@@ -28,7 +28,7 @@ const (
 // A refusal is an HTTP answer that is not the upgrade.
 type refusal struct {
 	status     int
-	text       string // the responder's own words
+	text       string // the responder's message
 	by         responder
 	problem    fault.NodeProblem // when by is node
 	about      status            // when by is apiServer
@@ -138,10 +138,12 @@ func isAboutPod(text string) bool {
 	return podAbsent(text) || podNotRunning(text)
 }
 
+// podAbsent reports whether a text, in lower case, says that the Pod does not exist.
 func podAbsent(text string) bool {
 	return strings.Contains(text, "pod does not exist") || strings.Contains(text, "pod not found")
 }
 
+// podNotRunning reports whether a text, in lower case, says that the Pod does not run.
 func podNotRunning(text string) bool {
 	return strings.Contains(text, "not running") || strings.Contains(text, "does not have a host assigned") || strings.Contains(text, "completed pod")
 }

@@ -76,8 +76,8 @@ var (
 	errPodEnds   = errors.New("the Pod ended without an answer")
 )
 
-// verdict waits for the runtime's report about a connection whose data stream ended with err, and returns the error
-// that counts. A FIN of the data stream proves nothing by itself: container runtimes send it first in any case, and
+// verdict waits for the runtime's report about a connection whose data stream ended with err, and returns how the
+// connection ended. A FIN of the data stream proves nothing by itself: container runtimes send it first in any case, and
 // then either the reason on the error stream or that stream's FIN (k8s.io/cri-streaming,
 // httpStreamHandler.portForward).
 func (a *attempt) verdict(ctx context.Context, err error) error {

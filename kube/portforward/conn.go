@@ -143,10 +143,10 @@ func (c *conn) Close() error {
 	if c.endErr == nil || a != nil {
 		c.endErr = net.ErrClosed
 	}
-	asking := a != nil && a.requesting
+	requesting := a != nil && a.requesting
 	c.mu.Unlock()
 	c.cancel()
-	if a != nil && !asking {
+	if a != nil && !requesting {
 		a.close()
 	}
 	return nil

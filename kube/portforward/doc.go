@@ -10,8 +10,11 @@
 //	pod.go        the sessions of one Pod: one connection each, a few ahead of demand, shared when there are no more
 //	session.go    one session: whether it can carry another connection
 //	retire.go     how a session gets no more connections, and ends
+//	housekeep.go  what is due while no connection asks for it: pings, spare connections, credentials
 //	upgrade.go    a connection to the API server that is upgraded to SPDY, or to SPDY in a WebSocket
 //	route.go      the route to the API server: proxies, TLS, credentials
+//	answer.go     what an answer in place of the upgrade means
+//	unbound.go    connections to the API server that are ready for a new Pod
 //	conn.go       a connection, and its half-close
 //	opening.go    opening it with its first bytes, at the next endpoint if the last one failed
 //	confirm.go    whether the target is connected

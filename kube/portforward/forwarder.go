@@ -20,6 +20,7 @@ import (
 // An Endpoint is a port of a Pod. Its Address and Node have no effect here: the API server finds the Pod by its name.
 type Endpoint = carrier.Endpoint
 
+// podOf returns the ID of an endpoint's Pod.
 func podOf(e Endpoint) podID { return podID{e.Namespace, e.Pod, e.UID} }
 
 func checkEndpoint(e Endpoint) error {

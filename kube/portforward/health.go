@@ -41,14 +41,14 @@ func (a *attempt) health(now time.Time) (time.Time, error) {
 	return wake, nil
 }
 
-// healthUnaccepted is health for an attempt that the runtime has not accepted yet, which takes it no time when it is
-// well. The runtime's library can hold up some of a session's streams for good and go on with others, so anything else
+// healthUnaccepted is health for an attempt that the runtime has not accepted yet. A healthy runtime accepts at once. Its
+// library can hold up some of a session's streams for good and go on with others, so anything else
 // that comes proves nothing. A probe does: once it is answered, the request for the streams was read. Before that it
 // may wait behind what others upload, or the path may be interrupted.
 func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 	st := a.session.State()
 	rtt := max(st.RTT, a.pool.roundTrip())
-	// A busy node has more time at each attempt, and all there is at the last.
+	// A busy node gets more time at each attempt, and as much as there is at the last.
 	due := a.opened.Add(acceptTimeout(rtt) << a.conn.retried)
 	if now.Before(due) {
 		return due, nil
@@ -103,8 +103,8 @@ func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 // probeInterval is how often the answer to a probe is checked for.
 const probeInterval = 50 * time.Millisecond
 
-// peerHasRead reports whether the peer has read what was written by due, and sends a probe for it if need be. After
-// maxAcceptTime it reports true: a machine, or a node, that has no time for anything else has none for the probe.
+// peerHasRead reports whether the peer has read what was written by due, and sends a probe if necessary. After
+// maxAcceptTime it reports true: a machine or a node that is that busy does not answer the probe either.
 func (a *attempt) peerHasRead(due time.Time) bool {
 	st := a.session.State()
 	if st.Probed.Before(due) {
@@ -113,7 +113,7 @@ func (a *attempt) peerHasRead(due time.Time) bool {
 	return !st.Proved.Before(due) || time.Since(due) > maxAcceptTime
 }
 
-// acceptTimeout returns how long a session that is well may take to accept a stream.
+// acceptTimeout returns how long a healthy session may take to accept a stream.
 func acceptTimeout(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
 
 // jammedAfter returns how long a connection waits to be accepted, or to be answered on a doubtful session, while pings
@@ -166,7 +166,7 @@ func (a *attempt) wakeHealth() {
 	a.conn.recheck()
 }
 
-// A healthReader calls wakeHealth for what is read from it and sent.
+// A healthReader calls wakeHealth whenever bytes are read from it, since they are sent next.
 type healthReader struct {
 	io.Reader
 	a *attempt
@@ -180,6 +180,7 @@ func (n healthReader) Read(p []byte) (int, error) {
 	return count, err
 }
 
+// earlier returns the earlier of two times. A zero time counts as never.
 func earlier(a, b time.Time) time.Time {
 	if b.IsZero() || !a.IsZero() && a.Before(b) {
 		return a
@@ -187,6 +188,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
+// later returns the later of two times.
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -137,7 +137,7 @@ func (s *session) watch() {
 func (pl *pool) fillUnbound(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pl.cfg.Dial)
 	defer cancel()
-	conn, who, err := pl.up.route.dial(ctx)
+	conn, id, err := pl.up.route.dial(ctx)
 	pl.mu.Lock()
 	pl.filling--
 	pl.mu.Unlock()
@@ -145,21 +145,21 @@ func (pl *pool) fillUnbound(ctx context.Context) {
 		pl.cfg.Log.Debug().Err(err).Msg("dial of a spare connection to the API server failed")
 		return
 	}
-	pl.up.unbound.put(conn, who)
+	pl.up.unbound.put(conn, id)
 }
 
 // checkCredentials retires the sessions of former credentials.
 func (pl *pool) checkCredentials(ctx context.Context) {
-	who, err := pl.up.currentIdentity(ctx)
+	id, err := pl.up.currentIdentity(ctx)
 	if err != nil {
 		pl.cfg.Log.Debug().Err(err).Msg("reading the credentials failed")
 		return
 	}
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
-	if pl.creds == (identity{}) || pl.creds == who {
+	if pl.creds == (identity{}) || pl.creds == id {
 		return
 	}
-	pl.useCredentials(who)
+	pl.useCredentials(id)
 	pl.up.unbound.dropAll()
 }

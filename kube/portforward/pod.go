@@ -29,7 +29,7 @@ type pod struct {
 	unlisted  time.Time     // since when it is in no Service; zero while it is in one
 	asked     time.Time     // when its standing was last requested
 	answered  chan struct{} // closed when that request is answered; nil before the first
-	admission *admission    // of the last sessions that were made; nil before the first
+	admission *admission    // of the sessions that were made last; nil before the first
 }
 
 // A waiter is a connection that waits for a session.
@@ -108,7 +108,7 @@ func (p *pod) shareSession(w *waiter, now time.Time) *session {
 }
 
 // mayDial reports whether the limits allow one more session with p. Idle sessions with other Pods can be ended for it,
-// and sessions that only wait for the end of their last connection do not count for the Pod. mu is held.
+// and retired sessions, which only wait for the end of their connections, do not count for the Pod. mu is held.
 func (p *pod) mayDial() bool {
 	usable := 0
 	for _, s := range p.sessions {
@@ -201,10 +201,10 @@ func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission)
 	}
 	p.pool.total++
 	p.pool.done.dialled++
-	p.pool.useCredentials(conn.who)
+	p.pool.useCredentials(conn.identity)
 	s := newSession(p, conn, now)
 	p.sessions = append(p.sessions, s)
-	p.idle = slices.Insert(p.idle, 0, s) // it is taken after those whose TCP window is open
+	p.idle = slices.Insert(p.idle, 0, s) // taken last: the TCP windows of used sessions are wider
 	p.serve(now)
 	if p.withdrawn && s.users == 0 {
 		s.remove("")
@@ -249,13 +249,14 @@ func (a *admission) wait(ctx context.Context) error {
 	}
 }
 
-// A rate counts events in the last second or two.
+// A rate counts events in this second and the one before.
 type rate struct {
 	second time.Time
 	now    int
 	before int
 }
 
+// roll begins a new second if t is in one.
 func (r *rate) roll(t time.Time) {
 	switch passed := t.Sub(r.second); {
 	case passed < time.Second:
@@ -266,11 +267,13 @@ func (r *rate) roll(t time.Time) {
 	}
 }
 
+// count adds an event.
 func (r *rate) count(t time.Time) {
 	r.roll(t)
 	r.now++
 }
 
+// perSecond returns how many events a second has, by the busier of the two.
 func (r *rate) perSecond(t time.Time) float64 {
 	r.roll(t)
 	return float64(max(r.now, r.before))

@@ -50,7 +50,7 @@ type pool struct {
 	pods         map[podID]*pod
 	total        int // sessions that are open or are being dialled
 	rtt          time.Duration
-	creds        identity
+	creds        identity // with which new sessions are dialled
 	done         counts
 	began        time.Time // when Run began
 	nextRun      time.Time // when housekeeping is due
@@ -65,7 +65,7 @@ func newPool(cfg Config, up *upgrader) *pool {
 		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory), standingSlots: make(chan struct{}, maxStandingCalls),
 		kicked: make(chan struct{}, 1), pods: make(map[podID]*pod),
 	}
-	up.route.handshook, up.route.roundTrip, up.route.unreachable = pl.observeRoundTrip, pl.roundTrip, cfg.Doubt
+	up.route.onConnect, up.route.roundTrip, up.route.unreachable = pl.observeRoundTrip, pl.roundTrip, cfg.Doubt
 	return pl
 }
 
@@ -165,7 +165,8 @@ func (pl *pool) roundTrip() time.Duration {
 }
 
 // acquire returns a session with ep's Pod for one more connection: the idle one that was used last, whose TCP window is
-// the widest; or a new one; or, if a new one would take long or is not allowed, one that has a connection already.
+// the widest. Without one it is a new session or, if that would take long or is not allowed, one that has a connection
+// already.
 func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 	now := time.Now()
 	pl.mu.Lock()
@@ -251,16 +252,16 @@ func (pl *pool) evictable(p *pod) *session {
 	return oldest
 }
 
-// useCredentials records whose credentials new sessions are dialled with. Sessions of former credentials get no more
+// useCredentials records the identity with which new sessions are dialled. Sessions of former credentials get no more
 // connections. mu is held.
-func (pl *pool) useCredentials(who identity) {
-	if pl.creds == who {
+func (pl *pool) useCredentials(id identity) {
+	if pl.creds == id {
 		return
 	}
-	pl.creds = who
+	pl.creds = id
 	for _, p := range pl.pods {
 		for _, s := range slices.Clone(p.sessions) {
-			if s.who != who {
+			if s.identity != id {
 				s.retireLocked("credentials changed")
 			}
 		}

@@ -20,7 +20,7 @@ func (s *session) release(now time.Time) {
 	switch {
 	case s.users > 0:
 		return
-	case s.retired || s.Err() != nil || s.who != s.pool.creds || s.pod.withdrawn:
+	case s.retired || s.Err() != nil || s.identity != s.pool.creds || s.pod.withdrawn:
 		s.remove("")
 	default:
 		s.pod.idle = append(s.pod.idle, s)
@@ -120,7 +120,7 @@ func (s *session) logEnd(why string) {
 		why = s.retiredFor
 	case cause != nil:
 		why = "ended"
-	case s.who != s.pool.creds:
+	case s.identity != s.pool.creds:
 		why = "credentials changed"
 	default:
 		why = "the Pod was withdrawn"

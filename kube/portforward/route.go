@@ -25,14 +25,14 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// A route is the way to the API server as a kubeconfig describes it: address, proxies, TLS.
+// A route is how the API server is reached, as a kubeconfig describes it: address, proxies, TLS.
 type route struct {
 	base        *url.URL // scheme, host and path prefix of the API server
 	address     string   // its host:port
 	proxyFor    func(*url.URL) (*url.URL, error)
 	dialTCP     func(ctx context.Context, network, address string) (net.Conn, error)
 	tls         *tls.Config           // nil for plain HTTP
-	handshook   func(time.Duration)   // called with the time that a TCP connect took
+	onConnect   func(time.Duration)   // called with the time that a TCP connect took
 	roundTrip   func() time.Duration  // returns the shortest one seen, 0 if none was
 	unreachable func()                // called when no connection could be made
 	roots       func() *x509.CertPool // returns the roots for the API server; nil leaves them to tls
@@ -60,7 +60,7 @@ func newRoute(cfg *rest.Config, conf *transport.Config) (*route, error) {
 	r := &route{
 		base: base, address: hostPort(base), proxyFor: upstream.FromEnvironment(), dialTCP: cfg.Dial,
 		roots:     func() *x509.CertPool { return nil },
-		handshook: func(time.Duration) {}, roundTrip: func() time.Duration { return 0 }, unreachable: func() {},
+		onConnect: func(time.Duration) {}, roundTrip: func() time.Duration { return 0 }, unreachable: func() {},
 	}
 	if conf.Proxy != nil {
 		r.proxyFor = func(*url.URL) (*url.URL, error) { return conf.Proxy(&http.Request{URL: base}) }
@@ -125,27 +125,27 @@ func (e *credentialError) Unwrap() error { return e.err }
 // enough for a lost packet or two.
 const connectTimeout = 7 * time.Second
 
-// dial makes a connection over which HTTP can be spoken with the API server, and returns the identity it belongs to.
+// dial makes a connection for HTTP with the API server, and returns the identity of its client certificate.
 func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
-	cert, who, err := r.certificate()
+	cert, id, err := r.certificate()
 	if err != nil {
-		return nil, who, err
+		return nil, id, err
 	}
-	patience := max(connectTimeout, 8*r.roundTrip())
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	timeout := max(connectTimeout, 8*r.roundTrip())
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := r.dialTLS(bounded, cert, who)
+	conn, err := r.dialTLS(bounded, cert, id)
 	if err != nil && ctx.Err() == nil {
 		r.unreachable()
 		if _, atProxy := errors.AsType[*fault.Proxy](err); bounded.Err() != nil && !atProxy {
-			err = fmt.Errorf("no connection in %v: %w", patience, syscall.ETIMEDOUT)
+			err = fmt.Errorf("no connection in %v: %w", timeout, syscall.ETIMEDOUT)
 		}
 	}
-	return conn, who, err
+	return conn, id, err
 }
 
 // dialTLS connects to the API server, and makes the TLS handshake if its URL is https.
-func (r *route) dialTLS(ctx context.Context, cert *tls.Certificate, who identity) (net.Conn, error) {
+func (r *route) dialTLS(ctx context.Context, cert *tls.Certificate, id identity) (net.Conn, error) {
 	conn, err := r.reach(ctx)
 	if err != nil || r.tls == nil {
 		return conn, err
@@ -154,7 +154,7 @@ func (r *route) dialTLS(ctx context.Context, cert *tls.Certificate, who identity
 	if roots := r.roots(); roots != nil {
 		cfg.RootCAs = roots
 	}
-	cfg.ClientSessionCache = r.sessionCache(who, cfg.RootCAs)
+	cfg.ClientSessionCache = r.sessionCache(id, cfg.RootCAs)
 	if cert != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
@@ -169,11 +169,11 @@ func (r *route) dialTLS(ctx context.Context, cert *tls.Certificate, who identity
 
 // sessionCache returns the cache of session tickets for one client certificate and one set of roots, because a resumed
 // session keeps the certificates of its first handshake.
-func (r *route) sessionCache(who identity, roots *x509.CertPool) tls.ClientSessionCache {
+func (r *route) sessionCache(id identity, roots *x509.CertPool) tls.ClientSessionCache {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.tickets == nil || r.owner != who || r.trusted != roots {
-		r.owner, r.trusted, r.tickets = who, roots, tls.NewLRUClientSessionCache(8)
+	if r.tickets == nil || r.owner != id || r.trusted != roots {
+		r.owner, r.trusted, r.tickets = id, roots, tls.NewLRUClientSessionCache(8)
 	}
 	return r.tickets
 }
@@ -192,7 +192,7 @@ func (r *route) reach(ctx context.Context) (net.Conn, error) {
 	start := time.Now()
 	conn, err := r.dialTCP(ctx, "tcp", r.address)
 	if err == nil {
-		r.handshook(time.Since(start))
+		r.onConnect(time.Since(start))
 	}
 	return conn, err
 }

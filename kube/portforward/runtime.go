@@ -12,7 +12,7 @@ import (
 type CutError struct {
 	Pod, Namespace string
 	Port           int
-	Text           string // the container runtime's own words, or empty
+	Text           string // the container runtime's report, or empty
 	Err            error  // what happened to the connection, or nil
 }
 

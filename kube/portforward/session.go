@@ -27,7 +27,7 @@ type session struct {
 	*spdy.Session
 	pool          *pool
 	pod           *pod
-	who           identity
+	identity      identity
 	protocol      string
 	secrets       []string // in the request for it, which must not be logged
 	begun         time.Time
@@ -65,7 +65,7 @@ type sample struct {
 func newSession(p *pod, conn *upgraded, now time.Time) *session {
 	return &session{
 		Session: spdy.NewSession(conn, spdy.Config{Memory: p.pool.memory}),
-		pool:    p.pool, pod: p, who: conn.who, protocol: conn.protocol, secrets: conn.secrets, begun: now, since: now,
+		pool:    p.pool, pod: p, identity: conn.identity, protocol: conn.protocol, secrets: conn.secrets, begun: now, since: now,
 	}
 }
 

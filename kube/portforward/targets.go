@@ -27,12 +27,12 @@ type targets struct {
 
 // A proof is what an answer proves to be present: a port of a Service, through any of its Pods, or a port of one Pod.
 type proof struct {
-	pod     podID  // of a Service's, the namespace alone
-	service string // empty for a Pod's
+	pod     podID  // for a Service's port, only the namespace is set
+	service string // the Service's port; empty for a port of one Pod
 	port    int
 }
 
-// proofsOf returns what an answer of e proves, the widest first.
+// proofsOf returns what an answer of e proves: for its Service first, then for its Pod.
 //
 // Endpoints are passed by pointer here: the first byte of a connection is recorded on the stack of the goroutine that
 // reads it, and would make that stack grow for the rest of the connection's life.
@@ -56,6 +56,7 @@ type fact[V any] struct {
 	until time.Time
 }
 
+// get returns the fact about key, if it still holds.
 func (m *cache[K, V]) get(key K, now time.Time) (value V, ok bool) {
 	f, ok := m.facts[key]
 	if !ok || !now.Before(f.until) {
@@ -64,6 +65,7 @@ func (m *cache[K, V]) get(key K, now time.Time) (value V, ok bool) {
 	return f.value, true
 }
 
+// put records a fact about key for a time.
 func (m *cache[K, V]) put(key K, value V, now time.Time, lasts time.Duration) {
 	if m.facts == nil {
 		m.facts = make(map[K]fact[V])
@@ -103,6 +105,7 @@ func (t *targets) proven(ep Endpoint, now time.Time) bool {
 	return ok
 }
 
+// answer returns what is known of ep's Service or, without that, of its Pod. mu is held.
 func (t *targets) answer(ep *Endpoint, now time.Time) (a answer, ok bool) {
 	for _, p := range proofsOf(ep) {
 		if a, ok = t.answers.get(p, now); ok {

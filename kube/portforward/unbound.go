@@ -22,9 +22,9 @@ type unboundConns struct {
 }
 
 type unboundConn struct {
-	conn  net.Conn
-	who   identity
-	since time.Time
+	conn     net.Conn
+	identity identity
+	since    time.Time
 }
 
 // take returns the newest fresh connection, or nil.
@@ -37,20 +37,21 @@ func (s *unboundConns) take(now time.Time) (net.Conn, identity) {
 	}
 	last := s.conns[len(s.conns)-1]
 	s.conns = s.conns[:len(s.conns)-1]
-	return last.conn, last.who
+	return last.conn, last.identity
 }
 
-func (s *unboundConns) put(conn net.Conn, who identity) {
+// put adds a connection, or closes it if there are enough.
+func (s *unboundConns) put(conn net.Conn, id identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.conns) >= maxUnbound {
 		conn.Close()
 		return
 	}
-	s.conns = append(s.conns, unboundConn{conn: conn, who: who, since: time.Now()})
+	s.conns = append(s.conns, unboundConn{conn: conn, identity: id, since: time.Now()})
 }
 
-// missing returns how many connections are missing, after it has closed those that waited too long.
+// missing returns how many connections are missing. It first closes those that waited too long.
 func (s *unboundConns) missing(now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +78,7 @@ func (s *unboundConns) keepOnly(keep func(identity) bool) {
 	defer s.mu.Unlock()
 	kept := s.conns[:0]
 	for _, w := range s.conns {
-		if keep(w.who) {
+		if keep(w.identity) {
 			kept = append(kept, w)
 			continue
 		}

@@ -37,10 +37,10 @@ const (
 // applied by the same round trippers as for plain requests; the upgrader is the last of them.
 type upgrader struct {
 	route         *route
-	rt            http.RoundTripper // the kubeconfig's round trippers around RoundTrip
+	rt            http.RoundTripper // the kubeconfig's round trippers around the upgrader's RoundTrip
 	identityProbe http.RoundTripper // the same around echoTransport
 	unbound       unboundConns
-	forced        string
+	forced        string // the only protocol to use; empty for either
 	context       string // of the kubeconfig, for errors
 	plugin        string // the credential plugin's command, for errors
 
@@ -79,7 +79,7 @@ func newUpgrader(cfg Config) (*upgrader, error) {
 // An upgraded is a connection that carries SPDY.
 type upgraded struct {
 	net.Conn
-	who      identity
+	identity identity
 	protocol string
 	secrets  []string // in the request for it
 }
@@ -117,6 +117,8 @@ func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 	return nil, u.explain(ctx, ep, refusals)
 }
 
+// tryProtocol upgrades a connection to one protocol. It tries again after a pause that the API server asks for, and once
+// after a 401.
 func (u *upgrader) tryProtocol(ctx context.Context, protocol string, ep Endpoint) (*upgraded, error) {
 	renewed := false
 	for tries := 1; ; tries++ {
@@ -166,7 +168,7 @@ func upgradeOf(resp *http.Response, protocol string, check func(http.Header) err
 		conn.Close()
 		return nil, &refusal{status: resp.StatusCode, text: printable(err.Error(), secretsOf(resp)...)}
 	}
-	up := &upgraded{Conn: conn.Conn, who: conn.who, protocol: protocol, secrets: secretsOf(resp)}
+	up := &upgraded{Conn: conn.Conn, identity: conn.identity, protocol: protocol, secrets: secretsOf(resp)}
 	if protocol == ProtocolWebSocket {
 		up.Conn = newWebSocket(conn.Conn)
 	}
@@ -206,10 +208,10 @@ func (u *upgrader) request(ctx context.Context, protocol string, ep Endpoint) (r
 	}
 }
 
-// An upgradedBody is the body of a 101 answer: the connection.
+// An upgradedBody is the body of an answer with status 101: the connection.
 type upgradedBody struct {
 	net.Conn
-	who identity
+	identity identity
 }
 
 // RoundTrip sends one request on a connection of its own, and keeps the connection if it is upgraded. It is the last of
@@ -232,14 +234,15 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// roundTrip sends a request on a spare connection, or on a new one if that fails.
 func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if _, now, err := u.route.certificate(); err == nil {
-		u.unbound.keepOnly(func(who identity) bool { return who == now })
+		u.unbound.keepOnly(func(id identity) bool { return id == now })
 	}
-	if conn, who := u.unbound.take(time.Now()); conn != nil {
+	if conn, id := u.unbound.take(time.Now()); conn != nil {
 		bounded, cancel := context.WithTimeout(ctx, responseTimeout(u.route.roundTrip()))
-		resp, err := u.send(bounded, conn, who, req)
+		resp, err := u.send(bounded, conn, id, req)
 		unanswered := bounded.Err() != nil
 		cancel()
 		if err == nil || ctx.Err() != nil {
@@ -255,14 +258,14 @@ func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 	// A connection that ends in place of an answer may have met an API server that restarts. The next one may
 	// reach another.
 	for again := false; ; again = true {
-		conn, who, err := u.route.dial(ctx)
+		conn, id, err := u.route.dial(ctx)
 		if err != nil && fault.Ended(err) && !again {
 			continue
 		}
 		if err != nil {
 			return nil, u.requestError(req, err)
 		}
-		resp, err := u.send(ctx, conn, who, req)
+		resp, err := u.send(ctx, conn, id, req)
 		if err == nil {
 			return resp, nil
 		}
@@ -307,7 +310,7 @@ func (u *upgrader) send(ctx context.Context, conn net.Conn, cert identity, req *
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body = &upgradedBody{Conn: stream.Unread(conn, rest), who: identityOf(req.Header, cert)}
+		resp.Body = &upgradedBody{Conn: stream.Unread(conn, rest), identity: identityOf(req.Header, cert)}
 		return resp, nil
 	}
 	defer conn.Close()

@@ -14,6 +14,6 @@ const unacknowledged = 20 * time.Second
 // boundUnacknowledged sets TCP_USER_TIMEOUT (RFC 5482): keep-alives prove nothing while bytes are on their way.
 func boundUnacknowledged(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond)) // the system's own patience then
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond)) // on failure the system's default applies
 	})
 }
