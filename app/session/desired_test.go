@@ -55,6 +55,22 @@ func TestRestoreStartsWithoutSavingAndAClickIsNoRestore(t *testing.T) {
 	})
 }
 
+// A click may come before what an earlier run saved is read and switched on again.
+func TestRestoreDoesNotUndoAClick(t *testing.T) {
+	for name, off := range map[string]Intent{"by name": Set{Name: "a"}, "all": StopAll{}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, _ := runManager(t, Config{Start: newProxies(t).Start})
+				do(t, m, Set{Name: "a", On: true})
+				do(t, m, off)
+				do(t, m, Set{Name: "a", On: true, Restored: true})
+				synctest.Wait()
+				want(t, m, "a", Off, "")
+			})
+		})
+	}
+}
+
 // An earlier run saved the contexts as on. This one could not turn them on again, and then the user turns them off.
 func TestOffIsSavedOfContextsThatWereNotTurnedOnAgain(t *testing.T) {
 	for name, off := range map[string][]Intent{

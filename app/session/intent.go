@@ -112,6 +112,9 @@ func (m *Manager) Do(ctx context.Context, i Intent) error {
 }
 
 func (i Set) apply(m *Manager) error {
+	if i.Restored && m.chosen[i.Name] {
+		return nil // what was read from disk is older
+	}
 	if i.Restored && i.On {
 		m.saved[i.Name] = true
 	}
@@ -278,6 +281,9 @@ func (s *session) setDesired(w Set) error {
 		s.used = time.Now().Round(0)
 	}
 	delete(s.manager.awaited, s.entry.Name)
+	if !w.Restored {
+		s.manager.chosen[s.entry.Name] = true
+	}
 	s.wanted, s.restored = w.On, w.Restored
 	if idle {
 		s.onFor = w.For

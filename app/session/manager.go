@@ -76,6 +76,7 @@ type Manager struct {
 	// Owned by the goroutine in Run.
 	sessions  []*session
 	awaited   map[string]bool // names of contexts to switch on once they exist and can be used
+	chosen    map[string]bool // names of contexts that the user switched on or off in this run
 	saved     map[string]bool // names of contexts that an earlier run saved as on, and that this one has not saved since
 	problems  []string
 	sources   []string
@@ -115,6 +116,7 @@ func New(c Config) *Manager {
 		done:          make(chan struct{}),
 		desired:       newDesiredQueue(),
 		awaited:       make(map[string]bool),
+		chosen:        make(map[string]bool),
 		saved:         make(map[string]bool),
 		abandoned:     make(map[*run]string),
 		changed:       make(chan struct{}),
