@@ -10,7 +10,7 @@ const (
 	largeBuffer = 64 << 10
 )
 
-// A Memory has the buffers that sessions need while bytes flow, and limits what may wait in buffers. The zero value has
+// A Memory holds the buffers that sessions need while bytes flow, and limits what may wait in buffers. The zero value has
 // no limit.
 type Memory struct {
 	bounded      bool
@@ -25,7 +25,7 @@ func NewMemory(bytes int64) *Memory {
 	return m
 }
 
-// reserve reserves n bytes of what may wait. It reports false if there are not so many.
+// reserve reserves room for n bytes to wait. It reports false if there is not so much.
 func (m *Memory) reserve(n int) bool {
 	if !m.bounded {
 		return true
@@ -37,6 +37,7 @@ func (m *Memory) reserve(n int) bool {
 	return false
 }
 
+// free gives back the room for n bytes.
 func (m *Memory) free(n int) {
 	if m.bounded {
 		m.left.Add(int64(n))

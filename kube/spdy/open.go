@@ -13,8 +13,8 @@ type Request struct {
 }
 
 // Open opens a stream for each request, in order, and sends first as the first bytes of the last one, all in one write.
-// It does not wait for an answer. An error that wraps ErrUnsent means that the peer got nothing it could act on: a
-// frame that was not sent to its end is no frame.
+// It does not wait for an answer. An error that wraps ErrUnsent means that the peer got nothing it could act on: it
+// ignores a frame that was cut short.
 func (s *Session) Open(first []byte, requests ...Request) ([]*Stream, error) {
 	s.sending.Lock()
 	streams, b, err := s.prepare(first, requests)

@@ -27,7 +27,7 @@ func (s *Session) writeLocked(b []byte) error {
 	return err
 }
 
-// flush sends the small frames that wait, unless a writer is sending, which then does it: a reader must not wait for a
+// flush sends the small frames that wait, unless a writer is sending, which then sends them too: a reader must not wait for a
 // writer.
 func (s *Session) flush() {
 	for {

@@ -13,8 +13,8 @@ import (
 type Config struct {
 	// MaxFrame limits the payload of a DATA frame that is sent; 0 means 64 KiB less the room for the head.
 	MaxFrame int
-	// Buffer limits what a stream may hold that waits while another stream's reader reads the connection; 0 means 1
-	// MiB. When it is full the session waits until that stream is read.
+	// Buffer limits the bytes that may wait for a stream while another stream's reader reads the connection; 0 means
+	// 1 MiB. When it is full the session waits until that stream is read.
 	Buffer int
 	// Memory has the buffers; nil means one of the session's own, without a limit over several sessions.
 	Memory *Memory
@@ -61,7 +61,7 @@ type Session struct {
 	streams   map[uint32]*Stream
 	next      uint32 // the lowest id not yet used
 	live      int    // streams the local side has not closed
-	load      []int  // of them, by worker of the peer
+	load      []int  // of those that are read, the number for each worker of the peer
 	lingering int    // streams that the local side has closed and the peer has not ended
 	sent      int64
 	away      bool // GOAWAY was seen

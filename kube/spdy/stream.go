@@ -76,7 +76,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 }
 
-// freeBuffer returns n bytes that were read to the session's buffers.
+// freeBuffer gives back the room of n bytes that were read from pending.
 func (st *Stream) freeBuffer(n int) {
 	s := st.session
 	s.cfg.Memory.free(n)

@@ -13,7 +13,7 @@ var errDeadline = os.ErrDeadlineExceeded
 type waiter struct {
 	wake     chan struct{} // holds a value after notify
 	deadline time.Time
-	timer    *time.Timer // pokes at a deadline; its owner's, while it sleeps
+	timer    *time.Timer // calls notify at the deadline; only sleep uses it
 }
 
 // notify makes w check again what it waits for.

@@ -26,8 +26,8 @@ func (st *Stream) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// ReadFrom sends what it reads from r until its end, without copying it in between. While r has nothing, it holds a
-// small buffer.
+// ReadFrom sends what it reads from r until its end, without copying it in between. While it waits for r, it holds
+// only a small buffer.
 func (st *Stream) ReadFrom(r io.Reader) (int64, error) {
 	m := st.session.cfg.Memory
 	small := make([]byte, headSize+2<<10)
