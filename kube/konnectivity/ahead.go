@@ -11,7 +11,7 @@ import (
 )
 
 // A Konnectivity server waits for each client in turn while it hands on what an agent sends: a client that does not read
-// holds up every connection of that agent. So what comes is always read, into memory.
+// holds up every connection of that agent. So whatever comes is read at once, and waits in memory.
 const (
 	// aheadOfOne and aheadOfAll bound what waits for the readers, of one connection and of all, in bytes. Above aheadOfAll a
 	// connection still gets aheadAtLeast.
@@ -34,7 +34,7 @@ func (b *budget) hasRoom() bool { return b.used.Load() < aheadOfAll }
 
 func (b *budget) add(n int) { b.used.Add(int64(n)) }
 
-// release takes off bytes that wait no longer.
+// release subtracts bytes that no longer wait.
 func (b *budget) release(n int) {
 	if after := b.used.Add(-int64(n)); after >= aheadOfAll || after+int64(n) < aheadOfAll {
 		return
@@ -47,7 +47,8 @@ func (b *budget) release(n int) {
 	}
 }
 
-// room returns a channel that is closed when there is room again. The caller looks at hasRoom after it.
+// room returns a channel that is closed when there is room again. The caller calls hasRoom after it, so that no
+// change is missed.
 func (b *budget) room() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,13 +58,13 @@ func (b *budget) room() <-chan struct{} {
 	return b.freed
 }
 
-// ahead has what was read of a connection and waits for its reader.
-type ahead struct {
+// A readAhead holds what was read from a connection and waits for its reader.
+type readAhead struct {
 	total *budget
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when something changed
-	waiting  bool          // somebody waits for changed
+	waiting  bool          // a caller waits for changed
 	parts    []part
 	size     int
 	taken    int64 // by the reader
@@ -72,19 +73,21 @@ type ahead struct {
 	closed   bool
 }
 
-// A part is bytes of a block, which is used again after them.
+// A part is bytes of a block, which goes back to blocks once they are read.
 type part struct {
 	rest  []byte
 	block *[]byte
 }
 
-// blocks has blocks of partSize.
+// blocks holds unused blocks of partSize bytes.
 var blocks = sync.Pool{New: func() any { b := make([]byte, partSize); return &b }}
 
-func newAhead(total *budget) *ahead { return &ahead{total: total, changed: make(chan struct{})} }
+func newReadAhead(total *budget) *readAhead {
+	return &readAhead{total: total, changed: make(chan struct{})}
+}
 
-// signal wakes those who wait. The caller holds the mutex.
-func (a *ahead) signal() {
+// signal wakes the callers that wait. The caller holds the mutex.
+func (a *readAhead) signal() {
 	if !a.waiting {
 		return
 	}
@@ -93,8 +96,8 @@ func (a *ahead) signal() {
 	a.changed = make(chan struct{})
 }
 
-// fill reads from until it ends or the connection is closed. It returns whether the connection has to be cut.
-func (a *ahead) fill(from io.Reader) (stalled bool) {
+// fill reads from until it ends or the connection is closed. It reports whether the connection has to be cut.
+func (a *readAhead) fill(from io.Reader) (stalled bool) {
 	for {
 		block := blocks.Get().(*[]byte)
 		n, err := from.Read(*block)
@@ -120,8 +123,8 @@ func (a *ahead) fill(from io.Reader) (stalled bool) {
 
 // awaitRoom waits until there is room for a part. It returns false if there is none because the reader has not read even a
 // part for stalledFor. Then Read fails.
-func (a *ahead) awaitRoom() bool {
-	room, _, began := a.look()
+func (a *readAhead) awaitRoom() bool {
+	room, _, began := a.checkRoom()
 	if room {
 		return true
 	}
@@ -129,7 +132,7 @@ func (a *ahead) awaitRoom() bool {
 	defer period.Stop()
 	for {
 		freed := a.total.room()
-		room, changed, taken := a.look()
+		room, changed, taken := a.checkRoom()
 		if room {
 			return true
 		}
@@ -146,9 +149,9 @@ func (a *ahead) awaitRoom() bool {
 	}
 }
 
-// look returns whether there is room for a part, a channel that is closed when that may have changed because of the reader,
+// checkRoom returns whether there is room for a part, a channel that is closed when that may have changed because of the reader,
 // and how much the reader has taken.
-func (a *ahead) look() (room bool, changed <-chan struct{}, taken int64) {
+func (a *readAhead) checkRoom() (room bool, changed <-chan struct{}, taken int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if room = a.hasRoom(); !room {
@@ -158,12 +161,12 @@ func (a *ahead) look() (room bool, changed <-chan struct{}, taken int64) {
 }
 
 // hasRoom reports whether there is room for a part. The caller holds the mutex.
-func (a *ahead) hasRoom() bool {
+func (a *readAhead) hasRoom() bool {
 	return a.closed || a.size < aheadAtLeast || a.size < aheadOfOne && a.total.hasRoom()
 }
 
-// cut makes Read fail after what waits, unless there is room by now. It returns whether it did.
-func (a *ahead) cut() bool {
+// cut makes Read fail after what waits, unless there is room by now. It reports whether it did.
+func (a *readAhead) cut() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.hasRoom() {
@@ -175,7 +178,7 @@ func (a *ahead) cut() bool {
 }
 
 // Read takes what waits.
-func (a *ahead) Read(p []byte) (int, error) {
+func (a *readAhead) Read(p []byte) (int, error) {
 	for {
 		a.mu.Lock()
 		switch {
@@ -209,7 +212,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 }
 
 // take copies from the parts. The caller holds the mutex.
-func (a *ahead) take(p []byte) (n int) {
+func (a *readAhead) take(p []byte) (n int) {
 	for n < len(p) && len(a.parts) > 0 {
 		m := copy(p[n:], a.parts[0].rest)
 		n += m
@@ -226,7 +229,7 @@ func (a *ahead) take(p []byte) (n int) {
 }
 
 // setDeadline sets when Read gives up.
-func (a *ahead) setDeadline(t time.Time) {
+func (a *readAhead) setDeadline(t time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.deadline = t
@@ -234,7 +237,7 @@ func (a *ahead) setDeadline(t time.Time) {
 }
 
 // close drops what waits.
-func (a *ahead) close() {
+func (a *readAhead) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {

@@ -12,7 +12,7 @@ import (
 // A read that was under way at Close may still return bytes. No reader takes them, so they must not count.
 func TestNothingCountsAfterClose(t *testing.T) {
 	var total budget
-	a := newAhead(&total)
+	a := newReadAhead(&total)
 	a.close()
 	if stalled := a.fill(io.MultiReader(strings.NewReader("late"), strings.NewReader("more"))); stalled {
 		t.Error("it is stalled")
@@ -23,8 +23,8 @@ func TestNothingCountsAfterClose(t *testing.T) {
 }
 
 // filled returns a connection's read-ahead that has come to its share, and what fill returns in the end.
-func filled(total *budget, size int) (a *ahead, stalled <-chan bool) {
-	a = newAhead(total)
+func filled(total *budget, size int) (a *readAhead, stalled <-chan bool) {
+	a = newReadAhead(total)
 	end := make(chan bool, 1)
 	go func() { end <- a.fill(bytes.NewReader(make([]byte, size))) }()
 	synctest.Wait()
@@ -58,9 +58,9 @@ func TestAConnectionGoesOnWhenOthersMakeRoom(t *testing.T) {
 
 // A connection is cut when its reader takes less than a part in stalledFor, whatever else the reader does.
 func TestAReaderThatTakesTooLittleIsCut(t *testing.T) {
-	for name, act := range map[string]func(a *ahead){
-		"deadlines": func(a *ahead) { a.setDeadline(time.Now().Add(time.Hour)) },
-		"drops":     func(a *ahead) { _, _ = a.Read(make([]byte, 1)) },
+	for name, act := range map[string]func(a *readAhead){
+		"deadlines": func(a *readAhead) { a.setDeadline(time.Now().Add(time.Hour)) },
+		"drops":     func(a *readAhead) { _, _ = a.Read(make([]byte, 1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -12,10 +12,11 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// refusal returns the error of a server that made no connection. text is its own, or its agent's: that of a dial in Go.
+// refusal returns the error of a server that made no connection. text is the server's, or that of its
+// agent's dial in Go.
 func refusal(server string, status int, text string) error {
 	text = safetext.Line(strings.TrimSpace(text))
-	e := &fault.Konnectivity{Server: server, Problem: fault.KonnectivityBeyond, Err: &answer{text: text, word: word(text)}}
+	e := &fault.Konnectivity{Server: server, Problem: fault.KonnectivityBeyond, Err: &answer{text: text, cause: causeOf(text)}}
 	switch said := strings.ToLower(text); {
 	case text == "":
 		e.Err = fmt.Errorf("it answered CONNECT with %d %s", status, http.StatusText(status))
@@ -30,20 +31,20 @@ func refusal(server string, status int, text string) error {
 	return e
 }
 
-// An answer is the text of a server or an agent, which unwraps to the word that package net has for it.
+// An answer is the text of a server or an agent. It unwraps to the error that the text stands for.
 type answer struct {
-	text string
-	word error // may be nil
+	text  string
+	cause error // may be nil
 }
 
 func (a *answer) Error() string { return a.text }
 
-// Unwrap returns the word.
-func (a *answer) Unwrap() error { return a.word }
+// Unwrap returns the cause.
+func (a *answer) Unwrap() error { return a.cause }
 
-// word returns the error of package net or the system that an agent's text is about. The text is that of an error of
+// causeOf returns the error of package net or the system that an agent's text stands for. The text is that of an error of
 // package net: "dial tcp 10.0.0.1:80: connect: connection refused".
-func word(text string) error {
+func causeOf(text string) error {
 	ends := func(suffix string) bool { return strings.HasSuffix(strings.TrimRight(text, " ."), suffix) }
 	switch {
 	case ends("connection refused"):

@@ -15,7 +15,7 @@ import (
 type conn struct {
 	net.Conn
 	carrier *Carrier
-	ahead   *ahead
+	ahead   *readAhead
 
 	mu     sync.Mutex
 	ending *time.Timer // nil before CloseWrite

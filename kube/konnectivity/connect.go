@@ -49,7 +49,7 @@ func (h *httpConnect) open(ctx context.Context, address string) (net.Conn, error
 	return nil, h.unusable(ctx, err)
 }
 
-// withEarly returns conn with bytes that were read of it.
+// withEarly returns conn with bytes that were read from it before, which are read again first.
 func withEarly(conn net.Conn, early []byte) net.Conn {
 	if len(early) == 0 {
 		return conn
@@ -115,7 +115,7 @@ var alertNames = map[string]bool{
 	"tls: unknown certificate": true, "tls: unknown certificate authority": true, "tls: access denied": true, "tls: certificate required": true,
 }
 
-// ask sends CONNECT and reads the answer. It returns what of the target's bytes it has read as well.
+// ask sends CONNECT and reads the answer. It also returns the bytes of the target that came before the answer.
 func (h *httpConnect) ask(conn net.Conn, address string) (early []byte, err error) {
 	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
 	request.Header.Set("User-Agent", "fairlead")
@@ -151,8 +151,8 @@ const (
 )
 
 // overtaken reads an answer that bytes of the target came before. A Konnectivity server writes the two from two
-// goroutines, so those of a target that speaks first may be the first. read is what was read of them. The answer has to be
-// there, in the server's own words: otherwise something else than a Konnectivity server may have answered.
+// goroutines, so those of a target that speaks first may be the first. read is what was read so far. The answer has to
+// follow exactly as the server writes it: otherwise something other than a Konnectivity server may have answered.
 func overtaken(conn net.Conn, read []byte) (early []byte, err error) {
 	part := make([]byte, 32<<10)
 	for searched := 0; len(read) < maxOvertaken; {

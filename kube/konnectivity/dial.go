@@ -30,22 +30,22 @@ func (t *Carrier) Dial(ctx context.Context, endpoints []carrier.Endpoint, renew 
 	if len(endpoints) == 0 {
 		return nil, errors.New("no endpoint for Konnectivity")
 	}
-	dial, end, err := t.begin(ctx)
+	bounded, end, err := t.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	conn, err := t.dialAll(dial, endpoints)
-	if err != nil && renew != nil && dial.Err() == nil && ofTarget(err) {
-		if more := renew(dial, err); len(more) > 0 {
-			conn, err = t.dialAll(dial, more)
+	conn, err := t.dialAll(bounded, endpoints)
+	if err != nil && renew != nil && bounded.Err() == nil && isAboutTarget(err) {
+		if more := renew(bounded, err); len(more) > 0 {
+			conn, err = t.dialAll(bounded, more)
 		}
 	}
 	return conn, err
 }
 
-// ofTarget reports whether an error is about the target, so that a dial to another one may succeed.
-func ofTarget(err error) bool {
+// isAboutTarget reports whether an error is about the target, so that a dial to another one may succeed.
+func isAboutTarget(err error) bool {
 	failed, ok := errors.AsType[*fault.Konnectivity](err)
 	return !ok || failed.Problem == fault.KonnectivityBeyond
 }
@@ -57,7 +57,7 @@ func (t *Carrier) dialAll(ctx context.Context, endpoints []carrier.Endpoint) (ne
 	if first := endpoints[0]; first.ClusterIP.IsValid() && !t.prefersPods(first.ClusterIP) {
 		conn, err := t.dialClusterIP(ctx, first)
 		switch {
-		case err == nil, ctx.Err() != nil, !ofTarget(err):
+		case err == nil, ctx.Err() != nil, !isAboutTarget(err):
 			return conn, err
 		case errors.Is(err, syscall.ECONNREFUSED):
 			refused = err
@@ -74,7 +74,7 @@ func (t *Carrier) dialAll(ctx context.Context, endpoints []carrier.Endpoint) (ne
 		if err == nil && unserved {
 			t.preferPods(endpoints[0].ClusterIP)
 		}
-		if err == nil || ctx.Err() != nil || !ofTarget(err) {
+		if err == nil || ctx.Err() != nil || !isAboutTarget(err) {
 			return conn, err
 		}
 		if refused == nil && errors.Is(err, syscall.ECONNREFUSED) {
@@ -115,7 +115,7 @@ func (t *Carrier) dialPod(ctx context.Context, e carrier.Endpoint) (net.Conn, er
 	return conn, named(err, e)
 }
 
-// checkAddress refuses the addresses that mean the agent itself or its link, such as an EndpointSlice may contain.
+// checkAddress refuses addresses of the agent itself or of its link, which an EndpointSlice made by hand may contain.
 func checkAddress(a netip.Addr) error {
 	if a.IsGlobalUnicast() {
 		return nil
@@ -123,7 +123,7 @@ func checkAddress(a netip.Addr) error {
 	return &fault.Unsupported{What: fmt.Sprintf("%s is no address of a Pod or a Service", a)}
 }
 
-// named returns the refusal of an endpoint by its Pod's name; other errors as they are.
+// named returns a *fault.Refused with the Pod's name if err is a refusal, and err otherwise.
 func named(err error, e carrier.Endpoint) error {
 	failed, ok := errors.AsType[*fault.Konnectivity](err)
 	if !ok || failed.Problem != fault.KonnectivityBeyond || !errors.Is(err, syscall.ECONNREFUSED) {

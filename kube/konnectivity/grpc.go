@@ -24,7 +24,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// grpcOpener asks a server in the mode grpc. It uses the protocol alone, and not the library's client: that one cuts a
+// grpcOpener asks a server in the mode grpc. It speaks the protocol itself, because the library's client cuts a
 // connection that is not read for 10 s, waits as long for the end of each, and ends a cut one in an orderly way.
 type grpcOpener struct {
 	http httpConnect // for the connection to the server
@@ -65,7 +65,7 @@ const (
 
 // open asks for a connection, over a gRPC connection of its own.
 func (g *grpcOpener) open(ctx context.Context, address string) (net.Conn, error) {
-	below := &lowest{}
+	below := &underlying{}
 	cc, err := grpc.NewClient("passthrough:///konnectivity",
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // TLS is below, so that its errors have their types
 		grpc.WithContextDialer(func(dial context.Context, _ string) (net.Conn, error) { return below.keep(g.dial(dial)) }),
@@ -95,7 +95,7 @@ func (g *grpcOpener) open(ctx context.Context, address string) (net.Conn, error)
 	return nil, g.http.unusable(ctx, plain(err))
 }
 
-// plain returns the words of a gRPC status without its name.
+// plain returns the message of a gRPC status without its code.
 func plain(err error) error {
 	if s, ok := status.FromError(err); ok {
 		return errors.New(safetext.Line(s.Message()))
@@ -136,13 +136,13 @@ func (g *grpcOpener) dial(ctx context.Context) (net.Conn, error) {
 	return over, nil
 }
 
-// lowest keeps the connection under gRPC, and its first error, which gRPC reports as text only.
-type lowest struct {
+// underlying keeps the connection under gRPC, and its first error, which gRPC reports as text only.
+type underlying struct {
 	err  atomic.Pointer[error]
 	conn atomic.Pointer[net.Conn]
 }
 
-func (l *lowest) keep(conn net.Conn, err error) (net.Conn, error) {
+func (l *underlying) keep(conn net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		l.err.CompareAndSwap(nil, &err)
 		return nil, err
@@ -154,13 +154,13 @@ func (l *lowest) keep(conn net.Conn, err error) (net.Conn, error) {
 // A watched is a connection whose first error is kept.
 type watched struct {
 	net.Conn
-	lowest *lowest
+	underlying *underlying
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if err != nil {
-		w.lowest.err.CompareAndSwap(nil, &err)
+		w.underlying.err.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
@@ -171,7 +171,7 @@ type grpcConn struct {
 	stream grpc.BidiStreamingClient[client.Packet, client.Packet]
 	id     int64
 	cancel context.CancelFunc
-	below  *lowest
+	below  *underlying
 	opener *grpcOpener
 
 	reading sync.Mutex // guards rest and end

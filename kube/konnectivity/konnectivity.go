@@ -93,7 +93,7 @@ func New(c Config) (*Carrier, error) {
 	return t, nil
 }
 
-// check returns how errors name the server.
+// check checks a Config, and returns the name of the server for errors.
 func check(c Config) (server string, err error) {
 	switch {
 	case c.Server == nil:
@@ -182,12 +182,12 @@ func (t *Carrier) Restore(namespace, pod, uid string) {
 
 // DialAddress connects to address, host:port, whatever has it. A host that is a name is looked up where the agent runs.
 func (t *Carrier) DialAddress(ctx context.Context, address string) (net.Conn, error) {
-	dial, end, err := t.begin(ctx)
+	bounded, end, err := t.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	return t.open(dial, address)
+	return t.open(bounded, address)
 }
 
 // begin registers a dial, which calls end when it is done. The returned context ends with ctx and with Run's.
@@ -214,7 +214,7 @@ func (t *Carrier) open(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: below, carrier: t, ahead: newAhead(&t.ahead)}
+	c := &conn{Conn: below, carrier: t, ahead: newReadAhead(&t.ahead)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conns == nil {
