@@ -22,7 +22,7 @@ func (a *Client) Create(ctx context.Context, q Question, object any) (Metadata, 
 	})
 }
 
-// Delete deletes an object and what belongs to it, if it still has this UID. ErrAbsent reports that there is none of its name.
+// Delete deletes an object and what belongs to it, if it still has this UID. ErrAbsent means that there is none of its name.
 func (a *Client) Delete(ctx context.Context, q Question, uid string) error {
 	q.Verb = "delete"
 	q.body = map[string]any{

@@ -8,7 +8,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Health keeps whether the API server was reachable and accepted the login when last asked, and reports changes.
+// Health records whether the API server was reachable and accepted the login when last asked, and reports changes.
 type Health struct {
 	report func(error) // may be nil
 

@@ -21,7 +21,7 @@ import (
 // exceeds it.
 const HeadersWithin = 4 * time.Second
 
-// Streams is for watches, and for questions that no client waits for. They run no credential plugin, and their outcomes are
+// Streams asks for watches, and questions that no client waits for. They run no credential plugin, and their outcomes are
 // not reported to Health.
 type Streams struct {
 	api       *Client
