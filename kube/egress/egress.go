@@ -13,12 +13,12 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Made is what was made, as it is kept until it is removed.
+// Made identifies the objects that were made, so that they can be removed later.
 type Made struct {
 	Secret, Service, Deployment string // their UIDs; empty for what was not made
 }
 
-// A Status is how the proxy of a namespace is.
+// A Status is the state of the proxy of a namespace.
 type Status struct {
 	There      bool   // both objects are
 	Ready      bool   // a Pod is ready
@@ -57,7 +57,7 @@ func CheckRights(ctx context.Context, client *api.Client, s Spec) error {
 }
 
 // IsThere reports whether a namespace has the Service of a proxy of Fairlead's. If that is of another Spec, it returns a
-// *fault.Workload. It takes the right to get Services alone.
+// *fault.Workload. It needs only the right to get Services.
 func IsThere(ctx context.Context, client *api.Client, s Spec) (bool, error) {
 	f, err := read(ctx, client, s.Namespace, services)
 	if err != nil || f.uid == "" || !f.ours || f.deleted {
@@ -100,7 +100,7 @@ func describe(kind Kind, tlsSecret string) string {
 	return fmt.Sprintf("%s with the certificates of Secret %s", kind, tlsSecret)
 }
 
-// Look returns how the proxy of a namespace is. Objects of its name that are not Fairlead's are a Problem.
+// Look returns the state of the proxy of a namespace. Objects of its name that are not Fairlead's are a Problem.
 func Look(ctx context.Context, client *api.Client, namespace string) (Status, error) {
 	var s Status
 	var all [2]found
@@ -202,21 +202,22 @@ type Deployer struct {
 	Progress func(text string)
 }
 
-// The defaults of a Deployer, and the pause between two looks.
+// The defaults of a Deployer, and the pause between two polls.
 const (
 	patience = 3 * time.Minute
 	settle   = 20 * time.Second
 	pause    = 500 * time.Millisecond
 )
 
+// say reports progress.
 func (d Deployer) say(text string) {
 	if d.Progress != nil {
 		d.Progress(text)
 	}
 }
 
-// Make makes what is not there yet. made is what was made before. With each object that is made, keep is called before the
-// next one is, so that all can be removed whatever happens. Objects of its name that are not Fairlead's are left alone, and
+// Make makes the objects that are not there yet. made has those that were made before. After each object, and before the
+// next one, keep is called with all that were made, so that they can be removed whatever happens. Objects of its name that are not Fairlead's are left alone, and
 // are an error.
 func (d Deployer) Make(ctx context.Context, made Made, keep func(Made) error) error {
 	now, err := Look(ctx, d.Client, d.Spec.Namespace)
@@ -265,7 +266,7 @@ func (d Deployer) HasSecret(ctx context.Context, uid string) (bool, error) {
 	return false, problem(fault.ForeignObject, secrets.kind, d.Spec.Namespace, "")
 }
 
-// uid returns the place of an object's UID.
+// uid returns a pointer to the UID of an object.
 func (m *Made) uid(of resource) *string {
 	switch of {
 	case secrets:
@@ -276,7 +277,7 @@ func (m *Made) uid(of resource) *string {
 	return &m.Deployment
 }
 
-// Wait returns when the proxy is ready, or says why it is not in a *fault.Workload.
+// Wait waits until the proxy is ready. If it does not become ready, the error is a *fault.Workload that says why.
 func (d Deployer) Wait(ctx context.Context) error {
 	most, some := cmp.Or(d.Patience, patience), cmp.Or(d.Settle, settle)
 	began, last := time.Now(), ""
@@ -362,7 +363,7 @@ func (d Deployer) Remove(ctx context.Context, made Made) (removed bool, err erro
 			return removed, err
 		}
 		removed = true
-		if err := d.gone(ctx, r, uid); err != nil {
+		if err := d.awaitGone(ctx, r, uid); err != nil {
 			return removed, err
 		}
 		d.say(r.kind + " " + d.Spec.Namespace + "/" + Name + " removed")
@@ -370,8 +371,8 @@ func (d Deployer) Remove(ctx context.Context, made Made) (removed bool, err erro
 	return removed, nil
 }
 
-// gone returns when an object is gone, and with it what belongs to it.
-func (d Deployer) gone(ctx context.Context, of resource, uid string) error {
+// awaitGone waits until an object and what belongs to it are gone.
+func (d Deployer) awaitGone(ctx context.Context, of resource, uid string) error {
 	for {
 		f, err := read(ctx, d.Client, d.Spec.Namespace, of)
 		switch {

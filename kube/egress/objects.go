@@ -1,4 +1,4 @@
-// Package egress makes a small forward proxy in a cluster, reads how it is, and removes it: one Deployment and one Service,
+// Package egress makes a small forward proxy in a cluster, reads its state, and removes it: one Deployment and one Service,
 // and a Secret if it makes certificates for them. Hosts that only the cluster reaches are then reached through it, by
 // Fairlead and by the cluster's own programs. The package makes and removes these objects and no others, and knows what it
 // has made by its label and by its UID.

@@ -36,7 +36,7 @@ type found struct {
 // condition is an entry of an object's status.conditions.
 type condition struct{ kind, status, reason, message string }
 
-// read returns an object of ours, or of our name.
+// read returns the object of our name, whether it is ours or not.
 func read(ctx context.Context, client *api.Client, namespace string, of resource) (found, error) {
 	q := api.Question{Verb: "get", Resource: of.name, Namespace: namespace, Name: Name}
 	got, err := api.Ask(ctx, client, q, api.ObjectOf(of.kind, readObject))
