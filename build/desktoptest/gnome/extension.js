@@ -2,6 +2,7 @@
 // For GNOME Shell 42 to 44, whose extensions are not ES modules.
 const {Gio, St} = imports.gi;
 const Main = imports.ui.main;
+const MessageTray = imports.ui.messageTray;
 const PopupMenu = imports.ui.popupMenu;
 
 const NAME = 'fairlead.desktoptest.Shell';
@@ -13,6 +14,9 @@ const INTERFACE = `<node><interface name="${NAME}">
 </interface></node>`;
 
 let exported, owned, started;
+
+// The shell's own notifications, such as the one that warns of a session as root, would be shown before the program's.
+const showNotification = MessageTray.SystemNotificationSource.prototype.showNotification;
 
 function box(actor) {
     const [x, y] = actor.get_transformed_position();
@@ -86,6 +90,7 @@ const service = {
 function init() {}
 
 function enable() {
+    MessageTray.SystemNotificationSource.prototype.showNotification = () => {};
     exported = Gio.DBusExportedObject.wrapJSObject(INTERFACE, service);
     exported.export(Gio.DBus.session, '/Shell');
     const own = () => {
@@ -100,6 +105,7 @@ function enable() {
 }
 
 function disable() {
+    MessageTray.SystemNotificationSource.prototype.showNotification = showNotification;
     if (started)
         Main.layoutManager.disconnect(started);
     if (owned)
