@@ -14,7 +14,8 @@ import (
 )
 
 // plasmaFiles are the settings of a Plasma with one panel along the lower edge, where KDE has it, and nothing in it but
-// the notification area, so that a single icon is always at the same position.
+// the notification area, so that a single icon is always at the same position. Its notifications stay for
+// a minute, because a test on a busy machine can take longer than the usual five seconds to click one.
 //
 //go:embed plasma
 var plasmaFiles embed.FS
