@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -31,7 +30,7 @@ type Certificates struct {
 func (c Certificates) File(name string) string { return filepath.Join(c.folder, name) }
 
 // NewCertificates makes certificates that are valid for an hour. With more names, the server's is for those, too.
-func NewCertificates(t *testing.T, names ...string) Certificates {
+func NewCertificates(t TB, names ...string) Certificates {
 	t.Helper()
 	c := Certificates{folder: t.TempDir()}
 	if err := os.Chmod(c.folder, 0o755); err != nil { // proxies give up their rights
@@ -46,7 +45,7 @@ func NewCertificates(t *testing.T, names ...string) Certificates {
 	return c
 }
 
-func (c Certificates) newAuthority(t *testing.T) (*ecdsa.PrivateKey, *x509.Certificate) {
+func (c Certificates) newAuthority(t TB) (*ecdsa.PrivateKey, *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -69,7 +68,7 @@ func (c Certificates) newAuthority(t *testing.T) (*ecdsa.PrivateKey, *x509.Certi
 }
 
 // Issue makes NAME.crt, NAME.key and NAME.pem, which has both, for a template that lacks what all of them have.
-func (c Certificates) Issue(t *testing.T, name string, template *x509.Certificate) {
+func (c Certificates) Issue(t TB, name string, template *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -94,7 +93,7 @@ func (c Certificates) Issue(t *testing.T, name string, template *x509.Certificat
 	c.write(t, name+".pem", private, cert)
 }
 
-func (c Certificates) write(t *testing.T, name string, blocks ...*pem.Block) {
+func (c Certificates) write(t TB, name string, blocks ...*pem.Block) {
 	t.Helper()
 	var text []byte
 	for _, b := range blocks {
@@ -108,7 +107,7 @@ func (c Certificates) write(t *testing.T, name string, blocks ...*pem.Block) {
 var connected = regexp.MustCompile(`(?m)\b(?:CONNECT|GET|POST) (\S+) HTTP/`)
 
 // Tinyproxy runs tinyproxy with further lines of configuration.
-func Tinyproxy(t *testing.T, o Options, more ...string) *Proxy {
+func Tinyproxy(t TB, o Options, more ...string) *Proxy {
 	t.Helper()
 	if o.Login {
 		more = append(more, fmt.Sprintf("BasicAuth %s %s", User, Password))
@@ -133,7 +132,7 @@ func Tinyproxy(t *testing.T, o Options, more ...string) *Proxy {
 }
 
 // Squid runs squid with further lines of configuration.
-func Squid(t *testing.T, o Options, more ...string) *Proxy {
+func Squid(t TB, o Options, more ...string) *Proxy {
 	t.Helper()
 	return runProgram(t, "http", o, "squid", func(folder, port string) []string {
 		text := fmt.Sprintf(`http_port 127.0.0.1:%s
@@ -153,7 +152,7 @@ shutdown_lifetime 0 seconds
 }
 
 // Dante runs Dante's SOCKS server.
-func Dante(t *testing.T, o Options) *Proxy {
+func Dante(t TB, o Options) *Proxy {
 	t.Helper()
 	return runProgram(t, "socks5", o, "dante", func(folder, port string) []string {
 		text := fmt.Sprintf(`logoutput: %s/danted.log
@@ -171,7 +170,7 @@ socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
 }
 
 // Stunnel runs stunnel in front of another proxy. With clients it demands certificates of the same authority.
-func Stunnel(t *testing.T, c Certificates, clients bool, to *Proxy) *Proxy {
+func Stunnel(t TB, c Certificates, clients bool, to *Proxy) *Proxy {
 	t.Helper()
 	p := runProgram(t, "https", Options{}, "stunnel", func(folder, port string) []string {
 		text := fmt.Sprintf("foreground = yes\npid =\ndebug = 4\n[proxy]\naccept = 127.0.0.1:%s\nconnect = %s\ncert = %s\n", port, to.Address, c.File("server.pem"))
@@ -184,7 +183,7 @@ func Stunnel(t *testing.T, c Certificates, clients bool, to *Proxy) *Proxy {
 }
 
 // Mitmproxy runs mitmdump, which decrypts TLS. Its own authority is in the file that it returns.
-func Mitmproxy(t *testing.T, o Options, more ...string) (p *Proxy, authority string) {
+func Mitmproxy(t TB, o Options, more ...string) (p *Proxy, authority string) {
 	t.Helper()
 	p = runProgram(t, "http", o, "mitmproxy", func(folder, port string) []string {
 		authority = filepath.Join(folder, "mitmproxy-ca-cert.pem")
@@ -193,7 +192,7 @@ func Mitmproxy(t *testing.T, o Options, more ...string) (p *Proxy, authority str
 	return p, authority
 }
 
-func writeConfig(t *testing.T, folder, text string) string {
+func writeConfig(t TB, folder, text string) string {
 	t.Helper()
 	file := filepath.Join(folder, "conf")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -204,7 +203,7 @@ func writeConfig(t *testing.T, folder, text string) string {
 
 // runProgram runs a proxy that listens on a free port, and which alone knows the addresses of Options.Hosts, whose values
 // then are addresses without a port.
-func runProgram(t *testing.T, scheme string, o Options, name string, command func(folder, port string) []string) *Proxy {
+func runProgram(t TB, scheme string, o Options, name string, command func(folder, port string) []string) *Proxy {
 	t.Helper()
 	folder, err := os.MkdirTemp("", name)
 	if err != nil {
@@ -260,7 +259,7 @@ func runProgram(t *testing.T, scheme string, o Options, name string, command fun
 }
 
 // withHosts returns a command that runs args with a file of hosts of its own.
-func withHosts(t *testing.T, folder string, hosts map[string]string, args []string) []string {
+func withHosts(t TB, folder string, hosts map[string]string, args []string) []string {
 	t.Helper()
 	text := "127.0.0.1 localhost\n"
 	for host, address := range hosts {

@@ -18,7 +18,6 @@ import (
 	"net/url"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/things-go/go-socks5"
@@ -40,7 +39,7 @@ type Options struct {
 	Clients *x509.CertPool
 }
 
-// A Proxy is a forward proxy that runs until the test ends.
+// A Proxy is a forward proxy that runs until its TB ends.
 type Proxy struct {
 	Address string // host:port
 	Scheme  string
@@ -74,7 +73,7 @@ func (p *Proxy) Roots() *x509.CertPool {
 }
 
 // ClientCertificate returns a certificate that a client can show, and its authority.
-func ClientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+func ClientCertificate(t TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -100,7 +99,7 @@ func ClientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 // Tunnels returns the addresses of the requests to connect, in order.
 func (p *Proxy) Tunnels() []string { return p.tunnels() }
 
-func newProxy(t *testing.T, scheme string, o Options) *Proxy {
+func newProxy(t TB, scheme string, o Options) *Proxy {
 	t.Helper()
 	p := &Proxy{Scheme: scheme, options: o}
 	p.tunnels = func() []string {
@@ -147,7 +146,7 @@ func (p *Proxy) end() {
 }
 
 // HTTP runs a proxy for CONNECT, inside TLS if the scheme is https.
-func HTTP(t *testing.T, scheme string, o Options) *Proxy {
+func HTTP(t TB, scheme string, o Options) *Proxy {
 	t.Helper()
 	p := newProxy(t, scheme, o)
 	server := httptest.NewUnstartedServer(p)
@@ -207,7 +206,7 @@ func (anyName) Resolve(ctx context.Context, _ string) (context.Context, net.IP, 
 }
 
 // SOCKS5 runs a SOCKS5 proxy.
-func SOCKS5(t *testing.T, o Options) *Proxy {
+func SOCKS5(t TB, o Options) *Proxy {
 	t.Helper()
 	p := newProxy(t, "socks5", o)
 	options := []socks5.Option{
@@ -241,7 +240,7 @@ func SOCKS5(t *testing.T, o Options) *Proxy {
 }
 
 // Trap returns the address of a listener to which nothing may connect until the test ends.
-func Trap(t *testing.T) (address string) {
+func Trap(t TB) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -266,7 +265,7 @@ func Trap(t *testing.T) (address string) {
 }
 
 // Dead returns an address at which nothing listens.
-func Dead(t *testing.T) (address string) {
+func Dead(t TB) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -277,7 +276,7 @@ func Dead(t *testing.T) (address string) {
 }
 
 // Silent returns the address of a listener that never answers.
-func Silent(t *testing.T) (address string) {
+func Silent(t TB) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
