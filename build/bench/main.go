@@ -1,8 +1,8 @@
 // Command bench compares ways into a cluster: Fairlead, kubectl port-forward, any other SOCKS5 proxy, and as limits plain
 // TCP and a TLS relay. It starts a small real Kubernetes and a delay line in a network namespace of its own, does the
 // work of each row through every way, interleaved, each with a fresh process, and prints one table with the goals. It
-// is not a test: a missed goal is a result, and only work that could not be done is an error. One row is different: it
-// has its own big cluster, and counts Fairlead's requests.
+// is not a test: a missed goal is a result, and only work that could not be done is an error. Two rows are different: one
+// has its own big cluster, and counts Fairlead's requests; the other has forward proxies as upstreams, next to curl.
 //
 // With --node real the rows that can run there also run on a cluster with a real kubelet and containerd, and the
 // figures of both nodes are printed in one table.

@@ -8,7 +8,7 @@ import (
 )
 
 func TestAWrongCommandLineIsRefusedBeforeAnythingStarts(t *testing.T) {
-	for _, line := range []string{"--row 12", "--row -1", "--row x", "--subjects fairlead,ssh", "--nothing", "more", "--readme --row 1", "--readme --node real"} {
+	for _, line := range []string{"--row 13", "--row -1", "--row x", "--subjects fairlead,ssh", "--nothing", "more", "--readme --row 1", "--readme --node real"} {
 		err := runCommand(context.Background(), strings.Fields(line))
 		var usage *usageError
 		if !errors.As(err, &usage) {

@@ -21,6 +21,7 @@ func TestUnsuitableNodesAreRefusedBeforeAnythingStarts(t *testing.T) {
 		"--beside bench.json":               "--node real",
 		"--node real --row 10":              "row 10 needs the streaming node",
 		"--node real --row 11":              "row 11 needs the streaming node",
+		"--node real --row 12":              "row 12 needs the streaming node",
 		"--node real --row 10 --beside x.x": "row 10 needs the streaming node",
 	} {
 		err := runCommand(context.Background(), strings.Fields(line))

@@ -7,7 +7,7 @@ import (
 )
 
 // WriteMarkdown prints the run as a table in Markdown for people: a line for each work, with the judged subject next to
-// the one with which it is compared. Limits and other proxies are only in WriteTable.
+// the one with which it is compared; without a goal, its ratio to the reference is what was measured. Limits and other proxies are only in WriteTable.
 func (r Run) WriteMarkdown(w io.Writer) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "| # | work | %s | spread | %s | goal | measured | |\n|---|---|---|---|---|---|---|---|\n", Judged, Baseline)
@@ -17,6 +17,11 @@ func (r Run) WriteMarkdown(w io.Writer) error {
 			goals = append(goals, g.String())
 			measured = append(measured, g.Measured())
 			verdicts = append(verdicts, string(g.Verdict))
+		}
+		if of, ok := m.against(m.Reference.Name); ok && len(m.Goals) == 0 {
+			if value, ok := m.median(Judged); ok {
+				measured = []string{fmt.Sprintf("%.2f × %s", value/of, m.Reference.Name)}
+			}
 		}
 		median, spread := m.cells(Judged)
 		baseline, _ := m.cells(Baseline)

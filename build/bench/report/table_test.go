@@ -42,6 +42,25 @@ func TestMarkdownHasALineForEachWork(t *testing.T) {
 	}
 }
 
+// A measure without a goal is still compared with its reference, if that was measured.
+func TestMarkdownComparesWithTheReferenceWithoutAGoal(t *testing.T) {
+	for reference, want := range map[Reference]string{
+		{Name: "curl", Value: 8}: "| 12 | first byte | 6 | 6–6 | – |  | 0.75 × curl |  |\n",
+		{Name: "curl"}:           "| 12 | first byte | 6 | 6–6 | – |  |  |  |\n",
+	} {
+		m := Measure{Row: 12, Work: "first byte", Reference: reference}
+		m.Add(Judged, 6)
+		m.Judge()
+		var out strings.Builder
+		if err := (Run{Measures: []Measure{m}}).WriteMarkdown(&out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
 func TestTableShowsResultsAndMissedGoals(t *testing.T) {
 	var out strings.Builder
 	if err := example().WriteTable(&out); err != nil {

@@ -34,6 +34,7 @@ func All() []Row {
 		{Number: 9, Title: "half-close", run: halfClose},
 		{Number: 10, Title: "a big cluster", Note: CrowdNote, Streaming: "a real node cannot run thousands of Pods", run: crowded},
 		{Number: 11, Title: "refusals and new ports where round trips vary", Streaming: "a real node cannot be made slow", run: jitteryLine},
+		{Number: 12, Title: "forward proxies as upstreams, next to curl", Note: UpstreamsNote, Streaming: "the cluster has no part in it", run: upstreams},
 	}
 }
 

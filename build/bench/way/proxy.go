@@ -37,8 +37,17 @@ func (p *Proxy) Name() string { return p.Label }
 
 func (p *Proxy) InCluster() bool { return true }
 
-// Open starts the proxy with its own state directory.
+// Open starts the proxy as OpenProxy does.
 func (p *Proxy) Open(ctx context.Context, s Site) (Way, error) {
+	w, err := p.OpenProxy(ctx, s)
+	if err != nil {
+		return nil, err // not a Way that holds nil
+	}
+	return w, nil
+}
+
+// OpenProxy starts the proxy with its own state directory.
+func (p *Proxy) OpenProxy(ctx context.Context, s Site) (*Proxied, error) {
 	port, err := testport.Choose()
 	if err != nil {
 		return nil, err
@@ -59,7 +68,7 @@ func (p *Proxy) Open(ctx context.Context, s Site) (Way, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &proxyWay{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: proc}
+	w := &Proxied{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: proc}
 	if err := p.ready(ctx, w); err != nil {
 		w.Close()
 		return nil, err
@@ -67,7 +76,7 @@ func (p *Proxy) Open(ctx context.Context, s Site) (Way, error) {
 	return w, nil
 }
 
-func (p *Proxy) ready(ctx context.Context, w *proxyWay) error {
+func (p *Proxy) ready(ctx context.Context, w *Proxied) error {
 	if p.Announces {
 		_, err := w.process.Line(ctx)
 		return err
@@ -87,15 +96,19 @@ func (p *Proxy) ready(ctx context.Context, w *proxyWay) error {
 	}
 }
 
-type proxyWay struct {
+// A Proxied is the way through an open Proxy.
+type Proxied struct {
 	address string
 	process *process.Process
 }
 
-func (w *proxyWay) Dial(ctx context.Context, t Target) (net.Conn, error) {
+// Address returns where the proxy listens, for clients that are other programs.
+func (w *Proxied) Address() string { return w.address }
+
+func (w *Proxied) Dial(ctx context.Context, t Target) (net.Conn, error) {
 	return dialSOCKS5(ctx, w.address, t.Address)
 }
 
-func (w *proxyWay) Processes() []*process.Process { return []*process.Process{w.process} }
+func (w *Proxied) Processes() []*process.Process { return []*process.Process{w.process} }
 
-func (w *proxyWay) Close() { w.process.Stop() }
+func (w *Proxied) Close() { w.process.Stop() }

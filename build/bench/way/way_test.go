@@ -119,7 +119,7 @@ func TestAProxyListensWhereNoClientDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	address, err := netip.ParseAddrPort(w.(*proxyWay).address)
+	address, err := netip.ParseAddrPort(w.(*Proxied).address)
 	if err != nil || address.Port() >= firstEphemeral {
 		t.Errorf("it listens on %v, %v", address, err)
 	}
