@@ -295,7 +295,7 @@ func TestSignsAndBoxesAreInTheLabelWhereNothingElseShowsThem(t *testing.T) {
 		xfce, gnome, windows string
 	}{
 		{menu.Item{Title: "dev", Icon: "on"}, "dev", "● dev", "● dev"},
-		{menu.Item{Title: "dev", Icon: "attention-production"}, "dev", "▲ dev", "▲ dev"},
+		{menu.Item{Title: "dev", Icon: "attention-production"}, "dev", "▲\u2009 dev", "▲\u2009 dev"},
 		{menu.Item{Title: "dev", Icon: "unheard of"}, "dev", "dev", "dev"},
 		{menu.Item{Title: "Ask", Checkable: true}, "Ask", "☐ Ask", "Ask"},
 		{menu.Item{Title: "Ask", Checkable: true, Checked: true}, "Ask", "☑ Ask", "Ask"},

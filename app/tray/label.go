@@ -45,8 +45,8 @@ func escapeFirst(title string) string {
 
 var mnemonic = regexp.MustCompile(`_[^_]`)
 
-// signs are the pictures of menu.Item.Icon as text.
-var signs = map[string]string{"off": "○", "working": "◌", "on": "●", "attention": "▲", "failed": "✕"}
+// signs are the pictures of menu.Item.Icon as text. The triangle is as wide as its place in most fonts, and the others are not.
+var signs = map[string]string{"off": "○", "working": "◌", "on": "●", "attention": "▲\u2009", "failed": "✕"}
 
 // label returns what stands in the line of an item.
 func (l look) label(item menu.Item) string {

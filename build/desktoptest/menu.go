@@ -108,6 +108,7 @@ func splitSigns(label string) (sign string, checkable, checked bool, rest string
 	if !found {
 		return "", false, false, label
 	}
+	before = strings.TrimRight(before, "\u2009")
 	switch before {
 	case "☑", "◉":
 		return "", true, true, after
