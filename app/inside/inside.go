@@ -25,7 +25,7 @@ import (
 	"fairlead/proxy/virtual"
 )
 
-// Config says what runs, and inside of what.
+// Config describes a program and the context that it runs in.
 type Config struct {
 	Gateways *gateway.Gateways
 	Context  string // its settings must have no port to listen on
@@ -55,10 +55,11 @@ const (
 // range6 is where the addresses of IPv6 are from. It is unique to Fairlead, and seen by the program only.
 var range6 = netip.MustParsePrefix("fd5e:a1fa:1ead::/64")
 
-// nameLasts is for how long a program may keep an answer about a name.
+// nameLasts is how long a program may keep an answer about a name.
 const nameLasts = 5 * time.Second
 
-// Run runs a program and returns its status. What it could not start is a *netns.Error, or an error of the context.
+// Run runs a program and returns its status. If it cannot start the program, the error is a *netns.Error, or
+// one of the context.
 func Run(ctx context.Context, c Config) (syscall.WaitStatus, error) {
 	var none syscall.WaitStatus
 	if err := checkRange(c.Range, machineRoutes()); err != nil {
@@ -164,7 +165,7 @@ func (c Config) search(g *gateway.Gateway) []string {
 	return append(domains, machineSearch()...)
 }
 
-// errNoSuchAddress is an address that stands for no name.
+// errNoSuchAddress is the error for an address of the range that stands for no name.
 var errNoSuchAddress = errors.New("no name has this address")
 
 // target returns the target of a captured connection.

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// An OverlapError is a range for names that this machine has a route into, so that what is there could not be reached.
+// An OverlapError reports that this machine has a route into the range for names, so that hosts there could not be reached.
 type OverlapError struct {
 	Range, Route netip.Prefix
 	Free         netip.Prefix // a range that no route leads into; not valid if none was found
@@ -25,13 +25,14 @@ func (e *OverlapError) Error() string {
 	return text
 }
 
-// spare are ranges that are seldom used: for tests of devices, the end of that of carriers, and for documentation.
-var spare = []netip.Prefix{
+// spareRanges are ranges that are rarely used: that of benchmarks (RFC 2544), the end of that of carriers (RFC 6598), and one
+// of those for documentation (RFC 5737).
+var spareRanges = []netip.Prefix{
 	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.18.0.0/16"), netip.MustParsePrefix("198.19.0.0/16"),
 	netip.MustParsePrefix("100.127.0.0/16"), netip.MustParsePrefix("203.0.113.0/24"),
 }
 
-// leastBits is that of a route that counts. A shorter one is a default route, or one of two halves that are.
+// leastBits is the shortest prefix of a route that counts. A shorter one is a default route, or one of two halves of it.
 const leastBits = 4
 
 // checkRange returns an *OverlapError if one of the routes leads into a range.
@@ -44,13 +45,13 @@ func checkRange(r netip.Prefix, routes []netip.Prefix) error {
 		return nil
 	}
 	err := &OverlapError{Range: r, Route: routes[at]}
-	if free := slices.IndexFunc(spare, func(s netip.Prefix) bool { return overlaps(s) < 0 }); free >= 0 {
-		err.Free = spare[free]
+	if free := slices.IndexFunc(spareRanges, func(s netip.Prefix) bool { return overlaps(s) < 0 }); free >= 0 {
+		err.Free = spareRanges[free]
 	}
 	return err
 }
 
-// machineRoutes returns this machine's routes for IPv4, as far as it tells.
+// machineRoutes returns this machine's routes for IPv4; none if they cannot be read.
 func machineRoutes() []netip.Prefix {
 	text, err := os.ReadFile("/proc/net/route")
 	if err != nil {
@@ -71,7 +72,7 @@ func parseRoutes(text string) (routes []netip.Prefix) {
 		if toErr != nil || maskErr != nil || len(to) != 4 || len(mask) != 4 {
 			continue // the title
 		}
-		// Numbers of the machine's order, whose bytes in memory are those of the address.
+		// The file has an address as a number in the machine's byte order.
 		address := binary.NativeEndian.AppendUint32(nil, binary.BigEndian.Uint32(to))
 		ones := bits.OnesCount32(binary.BigEndian.Uint32(mask))
 		routes = append(routes, netip.PrefixFrom(netip.AddrFrom4([4]byte(address)), ones))

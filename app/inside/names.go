@@ -113,7 +113,7 @@ func (s *source) Names(ctx context.Context, address netip.Addr) ([]string, error
 	case address.IsLoopback():
 		return []string{"localhost"}, nil
 	case s.table.Contains(address), address.IsPrivate(), !address.IsGlobalUnicast():
-		return nil, nameserver.ErrNoName // others have such addresses, too, and nobody outside knows these
+		return nil, nameserver.ErrNoName // other networks have such addresses too, and DNS servers outside have no names for these
 	case s.onlyCluster:
 		return nil, nameserver.ErrRefused
 	}
