@@ -20,10 +20,10 @@ const (
 // resolvers are directories with sockets of programs that look up names outside.
 var resolvers = []string{"/run/systemd/resolve", "/run/nscd", "/var/run/nscd"}
 
-// scratch is a directory that is covered while the files are made.
+// scratch is a directory that a tmpfs covers while the files are made.
 const scratch = "/tmp"
 
-// replaceFiles replaces what says how names are looked up, for what sees the helper's mounts.
+// replaceFiles replaces the files that say how names are looked up, for all processes in the helper's mount namespace.
 func replaceFiles(c Config) error {
 	// What is mounted outside appears inside as well, and not the other way round.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
@@ -43,7 +43,7 @@ func replaceFiles(c Config) error {
 	if err := replace(resolv, resolvConf(c), covered); err != nil {
 		return err
 	}
-	if err := replaceSwitch(); err != nil {
+	if err := replaceNSSwitch(); err != nil {
 		return err
 	}
 	return os.NewSyscallError("umount", unix.Unmount(scratch, unix.MNT_DETACH))
@@ -64,7 +64,7 @@ func coverResolvers() (covered []string, err error) {
 	return covered, nil
 }
 
-// replace makes a file another one. In a covered directory it is a new one.
+// replace mounts a file with text over another file. In a covered directory it creates the file.
 func replace(file, text string, covered []string) error {
 	for _, dir := range covered {
 		if strings.HasPrefix(file, dir+"/") {
@@ -84,8 +84,8 @@ func replace(file, text string, covered []string) error {
 	return nil
 }
 
-// replaceSwitch makes the C library look up names at the nameserver, and not by other programs.
-func replaceSwitch() error {
+// replaceNSSwitch makes the C library look up names at the nameserver, and not by other programs.
+func replaceNSSwitch() error {
 	text, err := os.ReadFile(nsswitchFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -97,11 +97,11 @@ func replaceSwitch() error {
 	if err != nil {
 		return err
 	}
-	return replace(file, switched(string(text)), nil)
+	return replace(file, withHostsByDNS(string(text)), nil)
 }
 
-// switched returns an nsswitch.conf whose hosts are looked up in /etc/hosts and at the nameserver.
-func switched(text string) string {
+// withHostsByDNS returns an nsswitch.conf whose hosts are looked up in /etc/hosts and at the nameserver.
+func withHostsByDNS(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		if database, _, _ := strings.Cut(line, ":"); strings.TrimSpace(database) == "hosts" {

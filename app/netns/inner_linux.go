@@ -20,7 +20,7 @@ const socketFD = 3
 // Inner is the helper: it sets up the namespaces that it was started in, starts the program, and returns when nothing of
 // it is left.
 func Inner() error {
-	// What is set for the program is set for the thread that starts it, and the program ends with that thread.
+	// The program inherits the settings of the thread that starts it, and is killed when that thread ends.
 	runtime.LockOSThread()
 	syscall.CloseOnExec(socketFD)
 	w, err := newWire(os.NewFile(socketFD, "caller"))
@@ -42,7 +42,7 @@ func Inner() error {
 		return err
 	}
 	if m, _, err := w.receive(); err != nil || !m.Go {
-		return nil // the caller is gone, or has heard of a failure
+		return nil // the caller is gone, or gave up after a failure
 	}
 	passSignals()
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
@@ -54,7 +54,7 @@ func Inner() error {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		for { // nothing more is said, so this is the caller's end
+		for { // the caller sends nothing more, so an error is its end
 			if _, _, err := w.receive(); err != nil {
 				killChildren()
 				return
@@ -121,12 +121,12 @@ func dropRights() error {
 	if err := unix.Capset(&head, &make([]unix.CapUserData, 2)[0]); err != nil {
 		return err
 	}
-	// Programs with the rights of other users cannot have them here. This way they say so.
+	// Set-user-ID programs cannot get another user's rights here. With this setting they can tell why.
 	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
-// passSignals keeps signals that concern the program from ending the helper. Those that are ignored stay so, for the program
-// as well.
+// passSignals keeps signals that concern the program from ending the helper. Ignored signals stay ignored, also in the
+// program.
 func passSignals() {
 	taken := make(chan os.Signal, 1)
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM} {
@@ -136,8 +136,7 @@ func passSignals() {
 	}
 }
 
-// reap waits for children until the one with that number has ended, and returns its status. Without a number it waits for
-// all.
+// reap waits for children until the one with that PID has ended, and returns its status. If pid is 0, it waits for all.
 func reap(pid int) (status syscall.WaitStatus) {
 	for {
 		ended, err := syscall.Wait4(-1, &status, 0, nil)
@@ -157,7 +156,7 @@ func hasChildren() bool {
 	return !errors.Is(err, syscall.ECHILD)
 }
 
-// killChildren kills all that descend from this process, which gets the children of those that end.
+// killChildren kills all descendants of this process, which becomes the parent of orphans among them.
 func killChildren() {
 	for range 1000 {
 		found := descendants(os.Getpid())

@@ -1,5 +1,5 @@
 // Package netns runs a program in namespaces of its own, as far as the network goes: everything that the program and its
-// children send to others than themselves arrives at one device, which is handed to the caller. Names are looked up
+// children send, except to their own loopback, arrives at one device, which is handed to the caller. Names are looked up
 // at one nameserver behind that device, whatever the machine's own set-up is. User, groups, files, terminal and process
 // numbers are the machine's.
 //
@@ -16,7 +16,7 @@ import (
 // Word is the first argument of the helper. Package main calls Inner when it sees it.
 const Word = "netns-inner"
 
-// Config says what to run, and which network it sees.
+// Config describes the program to run, and the network that it sees.
 type Config struct {
 	Path string   // of the program
 	Args []string // with the program's name as its first
@@ -53,7 +53,7 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err) }
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// A Cause is something of the machine that keeps programs from namespaces of their own.
+// A Cause is what prevents such namespaces on this machine.
 type Cause string
 
 // The causes.

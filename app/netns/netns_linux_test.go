@@ -37,7 +37,7 @@ func TestWhatStandsInTheWayIsFound(t *testing.T) {
 func TestOnlyTheLineOfHostsIsSwitched(t *testing.T) {
 	const text = "passwd: files\nhosts:   files mdns4_minimal [NOTFOUND=return] resolve dns\n# hosts: x\nnetworks: files\n"
 	const want = "passwd: files\nhosts: files dns\n# hosts: x\nnetworks: files\n"
-	if got := switched(text); got != want {
+	if got := withHostsByDNS(text); got != want {
 		t.Errorf("got:\n%s", got)
 	}
 }

@@ -34,7 +34,7 @@ func openDevice() (*os.File, error) {
 	return device, nil
 }
 
-// isClosed reports whether /dev/net/tun is not there for this process. Another kind of device may be.
+// isClosed reports whether err says that this process cannot use /dev/net/tun. A pair of devices may still be possible.
 func isClosed(err error) bool {
 	for _, e := range []error{unix.ENOENT, unix.ENODEV, unix.ENXIO, unix.EACCES, unix.EPERM} {
 		if errors.Is(err, e) {
@@ -127,7 +127,7 @@ func configureNetwork(c Config) (ipv6 bool, err error) {
 	return ipv6, nil
 }
 
-// netlink is a socket for the kernel's set-up of the network.
+// A netlink is a socket to the kernel's configuration of the network, see rtnetlink(7).
 type netlink struct {
 	fd       int
 	sequence uint32
@@ -143,7 +143,7 @@ func openNetlink() (*netlink, error) {
 
 func (n *netlink) close() { _ = unix.Close(n.fd) } // nothing was written to it that could be lost
 
-// An attribute is one of a request.
+// An attribute is a typed value in a request.
 type attribute struct {
 	kind  uint16
 	value []byte
@@ -177,6 +177,7 @@ func (n *netlink) pair(near, far string, mtu int) error {
 		attribute{unix.IFLA_IFNAME, append([]byte(near), 0)}, attribute{unix.IFLA_MTU, size}, attribute{unix.IFLA_LINKINFO, info})
 }
 
+// up starts a device and, unless mtu is 0, sets its MTU.
 func (n *netlink) up(index, mtu int) error {
 	body := make([]byte, unix.SizeofIfInfomsg)
 	binary.NativeEndian.PutUint32(body[4:], uint32(index))
@@ -188,18 +189,19 @@ func (n *netlink) up(index, mtu int) error {
 	return n.request(unix.RTM_NEWLINK, 0, body, attribute{unix.IFLA_MTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu))})
 }
 
+// address adds an address to a device.
 func (n *netlink) address(index int, p netip.Prefix) error {
 	body := make([]byte, unix.SizeofIfAddrmsg)
 	body[0], body[1] = family(p.Addr().Is6()), byte(p.Bits())
 	if p.Addr().Is6() {
-		body[2] = unix.IFA_F_NODAD // nobody else is there
+		body[2] = unix.IFA_F_NODAD // no other host could have it
 	}
 	binary.NativeEndian.PutUint32(body[4:], uint32(index))
 	address := p.Addr().AsSlice()
 	return n.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE, body, attribute{unix.IFA_LOCAL, address}, attribute{unix.IFA_ADDRESS, address})
 }
 
-// route makes a device the way to all other addresses.
+// route adds a default route through a device.
 func (n *netlink) route(index int, ipv6 bool) error {
 	body := make([]byte, unix.SizeofRtMsg)
 	body[0], body[4], body[5], body[7] = family(ipv6), unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RTN_UNICAST

@@ -43,13 +43,13 @@ func Start(c Config) (*Process, error) {
 	return p, nil
 }
 
-// isDenied reports whether this process lacks the right to make namespaces without one for users.
+// isDenied reports whether this process may not make namespaces without a user namespace.
 func isDenied(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Step == StepNamespaces && errors.Is(err, syscall.EPERM)
 }
 
-// start is Start, in a namespace for users or without one.
+// start is Start, with a user namespace or without one.
 func start(c Config, users bool) (*Process, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -160,7 +160,7 @@ func (p *Process) Close() {
 // closeTimeout bounds how long the helper may take to end everything.
 const closeTimeout = 5 * time.Second
 
-// networkOf returns what /proc calls the network namespace of a process, or an empty text.
+// networkOf returns what /proc calls the network namespace of a process, or "".
 func networkOf(pid int) string {
 	name, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/net")
 	if err != nil {
@@ -200,7 +200,7 @@ func withCause(err error) error {
 	return err
 }
 
-// readSetting returns the first line of a file of the kernel, or an empty text.
+// readSetting returns the text of a file in /proc/sys, or "".
 func readSetting(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -209,7 +209,7 @@ func readSetting(file string) string {
 	return string(text)
 }
 
-// causeOf returns what stands in the way of a step.
+// causeOf returns what prevents a step, or "" if that is not known.
 func causeOf(step Step, err error, read func(string) string) Cause {
 	denied := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
 	switch {
@@ -229,5 +229,5 @@ func causeOf(step Step, err error, read func(string) string) Cause {
 	return Container
 }
 
-// isSet reports whether the text of a setting is a number.
+// isSet reports whether the text of a setting is that number.
 func isSet(text string, number int) bool { return text == fmt.Sprintf("%d\n", number) }

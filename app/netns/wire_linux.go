@@ -50,7 +50,7 @@ func (m message) err() error {
 	return &Error{Step: m.Step, Err: errors.New(m.Text)}
 }
 
-// reported is an error of the helper.
+// reported is an error that the helper sent.
 type reported struct {
 	text  string
 	errno syscall.Errno
@@ -70,7 +70,7 @@ func newWire(f *os.File) (wire, error) {
 	if err != nil {
 		return wire{}, err
 	}
-	return wire{conn.(*net.UnixConn)}, nil // as its maker knows
+	return wire{conn.(*net.UnixConn)}, nil // the socket is a Unix socket
 }
 
 // send sends a message and files.
