@@ -1,6 +1,6 @@
 // Package capture accepts the connections of programs whose packets all arrive at one device, such as a TUN device that is
-// their only route. A TCP stack in this process stands for every address there is. What is to become of a connection is
-// up to the listener's user: the client is answered only once that is known, as by the target itself.
+// their only route. A TCP stack in this process answers for every address. The caller of Accept then accepts or refuses
+// each connection, and only then is the client answered, as the target itself would answer.
 //
 // Datagrams to port 53 are questions for a Resolver. All other datagrams, and pings, are answered as unreachable.
 package capture
@@ -24,7 +24,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 )
 
-// Limits of what clients may cost.
+// Limits of what clients can use.
 const (
 	maxPending   = 2048 // connections that are not answered yet; more are ignored until the client repeats them
 	maxQuestions = 256  // datagrams for the Resolver at a time; more are dropped
@@ -78,7 +78,7 @@ type Net struct {
 	streams  chan struct{} // has a token for each connection with the Resolver
 
 	mutex   sync.Mutex
-	pending map[stack.TransportEndpointID][]byte // what of their SYNs an unreachable has to quote
+	pending map[stack.TransportEndpointID][]byte // the headers of their SYNs, which an ICMP error has to quote
 }
 
 // New returns a Net. It starts nothing.
@@ -115,7 +115,7 @@ func (n *Net) configure() error {
 			return fmt.Errorf("set up TCP: %s", err)
 		}
 	}
-	forwarder := tcp.NewForwarder(n.stack, 0, maxPending, n.arrived)
+	forwarder := tcp.NewForwarder(n.stack, 0, maxPending, n.handleRequest)
 	n.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, func(id stack.TransportEndpointID, p *stack.PacketBuffer) bool {
 		return n.segment(forwarder, id, p)
 	})
@@ -189,7 +189,7 @@ func (l *listener) Close() error {
 
 func (l *listener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// segment handles a segment that is of no connection.
+// segment handles a segment that belongs to no connection.
 func (n *Net) segment(forwarder *tcp.Forwarder, id stack.TransportEndpointID, p *stack.PacketBuffer) bool {
 	known, room := n.remember(id, p)
 	if !room {
@@ -202,7 +202,7 @@ func (n *Net) segment(forwarder *tcp.Forwarder, id stack.TransportEndpointID, p 
 	return handled
 }
 
-// remember keeps what of a client's first segment an unreachable has to quote. It reports whether the client is known
+// remember keeps the headers of a client's first segment, which an ICMP error has to quote. It reports whether the client is known
 // already, and whether there is room for it.
 func (n *Net) remember(id stack.TransportEndpointID, p *stack.PacketBuffer) (known, room bool) {
 	n.mutex.Lock()
@@ -217,7 +217,7 @@ func (n *Net) remember(id stack.TransportEndpointID, p *stack.PacketBuffer) (kno
 	return false, true
 }
 
-// forget returns what was kept of a client's first segment, and does not keep it any longer.
+// forget removes and returns what remember kept.
 func (n *Net) forget(id stack.TransportEndpointID) []byte {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
@@ -226,8 +226,8 @@ func (n *Net) forget(id stack.TransportEndpointID) []byte {
 	return quoted
 }
 
-// arrived hands over a connection that wants to be opened. The stack calls it in a goroutine of its own.
-func (n *Net) arrived(r *tcp.ForwarderRequest) {
+// handleRequest passes on a client's request for a connection. The stack calls it in a goroutine of its own.
+func (n *Net) handleRequest(r *tcp.ForwarderRequest) {
 	c := newConn(n, r)
 	if to := c.local; to.Port() == dnsPort && to.Addr() == n.config.Nameserver {
 		n.serveDNS(c)
@@ -278,7 +278,7 @@ func (n *Net) datagram(id stack.TransportEndpointID, p *stack.PacketBuffer) bool
 	return true
 }
 
-// filter answers what the stack must not see, and reports whether it has.
+// filter reports whether a packet is an ICMP message, which the stack must not see. It answers pings.
 func (n *Net) filter(packet []byte) bool {
 	isPing, isControl := controlMessage(packet)
 	if isPing {
@@ -287,5 +287,5 @@ func (n *Net) filter(packet []byte) bool {
 	return isControl
 }
 
-// errDevice is a device that ended by itself.
+// errDevice is the error for a device that ended by itself.
 var errDevice = errors.New("the device was closed")

@@ -97,7 +97,7 @@ func (c *Conn) take() *tcp.ForwarderRequest {
 	return request
 }
 
-// signal wakes who waits for the connection. The caller holds the mutex.
+// signal wakes the callers that wait for the connection. The caller holds the mutex.
 func (c *Conn) signal() {
 	close(c.changed)
 	c.changed = make(chan struct{})

@@ -14,7 +14,7 @@ const (
 	kindIPv6    = 0x86dd
 )
 
-// Ethernet returns a device of packets on one of frames. They are sent to and from the address of the only other station.
+// Ethernet returns a device for packets on a device for frames. station is the address of the only other station.
 func Ethernet(frames io.ReadWriteCloser, station net.HardwareAddr) io.ReadWriteCloser {
 	e := &ethernet{ReadWriteCloser: frames, frame: make([]byte, frameHeader+maxPacket)}
 	copy(e.header[0:6], station)
@@ -44,7 +44,7 @@ func (e *ethernet) Read(p []byte) (int, error) {
 	}
 }
 
-// errNoPacket is what is no IP packet.
+// errNoPacket is the error for what is not an IP packet.
 var errNoPacket = errors.New("not an IP packet")
 
 // Write sends a packet.

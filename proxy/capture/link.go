@@ -68,7 +68,7 @@ func protocolOf(p []byte) (tcpip.NetworkProtocolNumber, bool) {
 	return 0, false
 }
 
-// send writes a packet to the device. What is lost here is sent again by whoever misses it.
+// send writes a packet to the device. If that fails, the packet is lost, as on any network.
 func (l *link) send(p []byte) {
 	if len(p) > 0 {
 		_, _ = l.device.Write(p)
@@ -111,7 +111,7 @@ func (l *link) Capabilities() stack.LinkEndpointCapabilities {
 	return stack.CapabilityRXChecksumOffload
 }
 
-// What a device without a link layer has nothing to say about.
+// The methods below do nothing, because the device has no link layer.
 
 // SetMTU implements stack.LinkEndpoint.
 func (l *link) SetMTU(uint32) {}

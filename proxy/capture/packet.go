@@ -9,7 +9,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// ttl is that of packets that are made here.
+// ttl is the time to live of packets that are made here.
 const ttl = 64
 
 // maxQuote bounds what an unreachable quotes, so that it fits the smallest MTU of IPv6.
@@ -29,7 +29,7 @@ func quote(p *stack.PacketBuffer) []byte {
 }
 
 // unreachable returns the ICMP message that says why a packet, of which quoted is the beginning, did not reach its
-// destination. The destination itself sends it. It returns nil for what is no packet.
+// destination. The destination itself sends it. It returns nil if quoted is not a packet.
 func unreachable(quoted []byte, why reason) []byte {
 	quoted = quoted[:min(len(quoted), maxQuote)]
 	switch protocol, _ := protocolOf(quoted); protocol {
