@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// maxNames bounds how many names have addresses at a time. The one that was not used for longest makes room for a new one.
+// maxNames bounds how many names have addresses at a time. The least recently used one makes room for a new one.
 const maxNames = 1 << 16
 
 // A Table has the addresses of names: one of IPv4, and the one of IPv6 with the same number. A name keeps its addresses while
@@ -32,15 +32,15 @@ type entry struct {
 	number uint32
 }
 
-// New returns a table of addresses from two ranges, without the first of each, which are reserved. Each range has to have
-// more than those.
+// New returns a Table of addresses from two ranges. The first addresses of each, as many as reserved, stand for no name. Each
+// range needs more addresses than that.
 func New(v4, v6 netip.Prefix, reserved uint32) (*Table, error) {
 	v4, v6 = v4.Masked(), v6.Masked()
 	bits := 32 - v4.Bits()
 	if !v4.Addr().Is4() || !v6.Addr().Is6() || bits < 4 || 128-v6.Bits() < bits || reserved >= 1<<bits-1 {
 		return nil, fmt.Errorf("%s is too small a range", v4)
 	}
-	// The last address is that of broadcasts.
+	// The last address of a range is its broadcast address.
 	size := min(1<<bits-1-int(reserved), maxNames)
 	return &Table{
 		v4: v4, v6: v6, first: reserved, size: size, next: reserved,
@@ -80,6 +80,7 @@ func (t *Table) add(name string) *list.Element {
 // At returns the addresses with a number, such as a reserved one.
 func (t *Table) At(number uint32) (v4, v6 netip.Addr) { return t.at(number) }
 
+// at returns the addresses with a number.
 func (t *Table) at(number uint32) (v4, v6 netip.Addr) {
 	four, six := t.v4.Addr().As4(), t.v6.Addr().As16()
 	binary.BigEndian.PutUint32(four[:], binary.BigEndian.Uint32(four[:])+number)
