@@ -12,7 +12,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// exchange returns the way to another server, or nil if there is none.
+// exchange returns the Exchange with another server, or nil if there is none.
 func (s *Server) exchange() Exchange {
 	if s.others == nil {
 		return nil
@@ -49,8 +49,8 @@ func isAnswer(answer []byte, a *dns.Msg) bool {
 	return m.Unpack(answer) == nil && m.Response && m.Id == a.Id && len(m.Question) == 1 && m.Question[0] == a.Question[0]
 }
 
-// resolve adds what another server has for the name that the name of the question stands for. Without another server,
-// the answer ends with that name.
+// resolve adds the records that another server has for name, the target of an alias. Without another server, the answer
+// ends with the alias.
 func (s *Server) resolve(ctx context.Context, a *dns.Msg, name string) {
 	exchange := s.exchange()
 	if exchange == nil {
@@ -131,7 +131,7 @@ func exchangeWith(ctx context.Context, server netip.AddrPort, query []byte, stre
 		if err != nil {
 			return nil, err
 		}
-		// Anybody could have sent it who guessed the port.
+		// Anyone who guessed the port could have sent it.
 		if n >= 2 && len(query) >= 2 && binary.BigEndian.Uint16(buffer) == binary.BigEndian.Uint16(query) {
 			return buffer[:n], nil
 		}

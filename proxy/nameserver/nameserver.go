@@ -1,5 +1,4 @@
-// Package nameserver answers questions in DNS about names that a Source knows. The
-// caller opens what it listens on.
+// Package nameserver answers DNS questions about names that a Source knows. The caller opens the sockets.
 package nameserver
 
 import (
@@ -158,7 +157,7 @@ func (s *Server) answer(ctx context.Context, query []byte, stream bool) []byte {
 	return packed
 }
 
-// fill answers the question of a: with what its name has, and what the names have that it stands for.
+// fill answers the question of a with the records of its name and, if that is an alias, of its targets.
 func (s *Server) fill(ctx context.Context, a *dns.Msg) {
 	asked := a.Question[0]
 	owner := asked.Name // in the case of the question: clients that check it take no other
@@ -183,7 +182,7 @@ func (s *Server) fill(ctx context.Context, a *dns.Msg) {
 		}
 		owner = dns.Fqdn(alias)
 	}
-	a.Rcode, a.Answer = dns.RcodeServerFailure, nil // an alias of itself
+	a.Rcode, a.Answer = dns.RcodeServerFailure, nil // a loop of aliases, or too many
 }
 
 // alias returns the name that a name stands for, or none.
@@ -246,7 +245,7 @@ func rcode(err error) int {
 	return dns.RcodeServerFailure
 }
 
-// deny says for how long clients may remember that a name does not exist, or does not have what was asked for
+// deny adds a record that says for how long clients may remember that a name does not exist, or does not have what was asked for
 // (RFC 2308).
 func (s *Server) deny(a *dns.Msg, name string) {
 	source, ok := s.source.(Authority)
