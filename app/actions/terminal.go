@@ -21,7 +21,7 @@ const (
 	shellScript = `proxy=$("$1" env --for bash "$2") && eval "$proxy" && exec "${SHELL:-/bin/sh}"` + waitForEnter
 )
 
-var errNotPlain = errors.New("this command is not of plain words: copy it, and look at it before you run it")
+var errNotPlain = errors.New("this command has characters that a shell interprets: copy it, and look at it before you run it")
 
 // runInTerminal opens a terminal window and runs the command of a click in it.
 func (c *Actions) runInTerminal(ctx context.Context, click menu.Click) error {

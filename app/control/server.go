@@ -186,7 +186,7 @@ func answer[R any](s Server, do func(context.Context, R) (any, error)) http.Hand
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&request); err != nil && !errors.Is(err, io.EOF) {
-			write(w, http.StatusBadRequest, failure{Error: "invalid request:  " + err.Error()})
+			write(w, http.StatusBadRequest, failure{Error: "invalid request: " + err.Error()})
 			return
 		}
 		s.Log.Info().Str("path", r.URL.Path).Interface("request", forLog(request)).Msg("control request")

@@ -122,7 +122,7 @@ func parseRequestLine(line string) (*RequestHead, int, *Error) {
 	known = known && len(digits) == 3 && digits[1] == '.' && isDigits(digits[:1]) && isDigits(digits[2:])
 	switch {
 	case len(parts) < 3 || !known || !isToken(parts[0]) || parts[1] == "":
-		return nil, 0, BadRequest("The request line is none of HTTP/1.1: it has a method, a target and the version.")
+		return nil, 0, BadRequest("The request line is not one of HTTP/1.1, which has a method, a target and a version.")
 	case len(parts) > 3:
 		return nil, 0, BadRequest("The request line has too many spaces in it: a target has them encoded, as %%20.")
 	case digits[0] != '1':
@@ -176,7 +176,7 @@ func checkHost(fields []Field, minor int) *Error {
 	case hosts > 1:
 		return BadRequest("The request has more than one Host header.")
 	case hosts == 0 && minor > 0:
-		return BadRequest("The request has no Host header, which HTTP/1.1 wants.")
+		return BadRequest("The request has no Host header, which HTTP/1.1 requires.")
 	}
 	return nil
 }
@@ -227,7 +227,7 @@ func (h *RequestHead) checkTrailer(fields []Field) *Error {
 		for name := range strings.SplitSeq(f.Value, ",") {
 			announced := Field{Name: strings.Trim(name, " \t")}
 			if announced.is("Transfer-Encoding") || announced.is("Content-Length") || announced.is("Trailer") {
-				return BadRequest("The request announces a trailer %q, which is none.", announced.Name)
+				return BadRequest("The request announces the trailer %q, which cannot be one.", announced.Name)
 			}
 		}
 	}
