@@ -116,7 +116,7 @@ func benchmarkIdle(b *testing.B, protocol string) {
 	quit := make(chan struct{})
 	defer close(quit)
 	config := direct()
-	config.Connections = 4 * tunnels // those of the round before may not be closed yet
+	config.MaxConnections = 4 * tunnels // those of the round before may not be closed yet
 	addr, to := benchmark(b, config, func(net.Conn) { <-quit })
 	request, answer := tunnelRequests(to)[protocol], make([]byte, 12)
 	measure := func() (uint64, int) {

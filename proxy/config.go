@@ -32,18 +32,18 @@ type Config struct {
 	Log zerolog.Logger
 	// Handshake bounds the time from accepting a connection to a complete request; default 15 s.
 	Handshake time.Duration
-	// Dial bounds route, dial and confirmation of a target; default 30 s.
-	Dial time.Duration
+	// DialTimeout bounds route, dial and confirmation of a target; default 30 s.
+	DialTimeout time.Duration
 	// Drain is how long open connections may continue when the Server stops, before they are cut; default 2 s.
 	Drain time.Duration
 	// Grace is how long one direction of a tunnel may stay silent after the other has ended; default 2 min.
 	Grace time.Duration
 	// Idle ends a tunnel through which no byte has passed for this long; 0 means never.
 	Idle time.Duration
-	// Connections is how many clients may be connected at a time; default 1024. One more replaces a client that has not
+	// MaxConnections is how many clients may be connected at a time; default 1024. One more replaces a client that has not
 	// completed its handshake or not given the password. If there is no such client, the new one gets an answer where
 	// that is cheap, and is closed otherwise.
-	Connections int
+	MaxConnections int
 	// Credentials are required of SOCKS5 clients by RFC 1929, and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
 	// has no password, so it is refused. If nil, none are required. Wrong credentials are answered at most a few times
 	// a second, over all clients.
@@ -77,11 +77,11 @@ func (c Config) withDefaults() *Config {
 		}
 	}
 	set(&c.Handshake, 15*time.Second)
-	set(&c.Dial, 30*time.Second)
+	set(&c.DialTimeout, 30*time.Second)
 	set(&c.Drain, 2*time.Second)
 	set(&c.Grace, 2*time.Minute)
-	if c.Connections <= 0 {
-		c.Connections = 1024
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = 1024
 	}
 	if c.TLS != nil {
 		c.TLS = strictTLS(c.TLS)

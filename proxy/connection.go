@@ -28,7 +28,7 @@ type connection struct {
 	place   *admission.Place // nil if the client is turned away
 	done    func()           // called when the connection has ended
 	surplus bool             // the request is read, and refused with full
-	full    error            // not nil if there are already Config.Connections, or no file descriptors for more
+	full    error            // not nil if there are already Config.MaxConnections, or no file descriptors for more
 }
 
 // whyCut returns why the connection was cut, or nil if it was not.
@@ -163,7 +163,7 @@ func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	return client, asked, nil
 }
 
-// ErrTooMany is the error for a client beyond Config.Connections. It wraps syscall.EMFILE.
+// ErrTooMany is the error for a client beyond Config.MaxConnections. It wraps syscall.EMFILE.
 var ErrTooMany = fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE)
 
 // surplusHandshake is how long the handshake of a client beyond the limit may take. It ends with a refusal.
@@ -192,7 +192,7 @@ func (c *connection) enter(conn net.Conn) bool {
 			return false
 		}
 	}
-	c.place = gate.Await(c.stopping.Done(), conn, c.config.Connections, c.full != nil)
+	c.place = gate.Await(c.stopping.Done(), conn, c.config.MaxConnections, c.full != nil)
 	gate.logEvicted(&log)
 	switch {
 	case c.place != nil && !c.place.Surplus:
@@ -204,7 +204,7 @@ func (c *connection) enter(conn net.Conn) bool {
 	if c.full == nil {
 		c.full = ErrTooMany
 		if n, ok := gate.surplus.Admit(time.Now()); ok {
-			log.Warn().Int("limit", c.config.Connections).Int("others", n).Msg("too many connections")
+			log.Warn().Int("limit", c.config.MaxConnections).Int("others", n).Msg("too many connections")
 		}
 	}
 	if c.place == nil {

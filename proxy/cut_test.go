@@ -16,7 +16,7 @@ import (
 
 func TestResetDuringTheDialEndsItAlsoAfterEarlyData(t *testing.T) {
 	h := newHanging()
-	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "hang", Dialer: h}}, Dial: time.Hour})
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "hang", Dialer: h}}, DialTimeout: time.Hour})
 	conn := w.connect()
 	_, _ = conn.Write(append(socksRequest("db.prod:5432"), "early"...))
 	<-h.began

@@ -125,7 +125,7 @@ func TestAConnectionWithoutATargetIsReset(t *testing.T) {
 func TestAdmissionToAKnownTarget(t *testing.T) {
 	to := target(t, echo)
 	config := direct()
-	config.Connections = 1
+	config.MaxConnections = 1
 	var deny atomic.Bool
 	config.Peer = func(client, local netip.AddrPort) error {
 		if deny.Load() {

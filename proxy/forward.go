@@ -89,7 +89,7 @@ func (c *httpClient) exchange(w http.ResponseWriter, r *http.Request, x *exchang
 		return
 	}
 
-	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
+	ctx, expire := context.WithTimeout(r.Context(), config.DialTimeout)
 	var err error
 	x.route, err = routed(ctx, rec, x.target)
 	switch {

@@ -18,7 +18,7 @@ import (
 func TestOneClientTooManyIsToldSo(t *testing.T) {
 	to := target(t, echo)
 	config := direct()
-	config.Connections = 2
+	config.MaxConnections = 2
 	w := open(t, config)
 	first := w.tunnel(to)
 	w.tunnel(to)
@@ -59,7 +59,7 @@ func TestOneClientTooManyIsToldSo(t *testing.T) {
 
 func TestFarTooManyClientsAreClosed(t *testing.T) {
 	config := direct()
-	config.Connections, config.Handshake = 1, time.Hour
+	config.MaxConnections, config.Handshake = 1, time.Hour
 	w := open(t, config)
 	closed := make(chan error, 200)
 	for range 200 {
@@ -224,7 +224,7 @@ func TestOpenConnectionsAreListedAndCut(t *testing.T) {
 func TestOneClientTooManyKeepsNoConnection(t *testing.T) {
 	to := target(t, echo)
 	config := direct()
-	config.Connections = 1
+	config.MaxConnections = 1
 	config.Pages = http.NotFoundHandler()
 	w := open(t, config)
 	w.tunnel(to)

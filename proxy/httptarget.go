@@ -72,7 +72,7 @@ func forwardProxy(r *http.Request) (*url.URL, error) {
 // dial connects to the target of a request. It ends with that request, because net/http would let it continue.
 func (t *httpTargets) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	x := ctx.Value(exchangeKey{}).(*exchange)
-	ctx, expire := context.WithTimeout(x.ctx, x.record.config.Dial)
+	ctx, expire := context.WithTimeout(x.ctx, x.record.config.DialTimeout)
 	defer expire()
 	var conn net.Conn
 	var err error

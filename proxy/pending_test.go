@@ -230,7 +230,7 @@ func TestAnIdleCrowdKeepsNobodyOut(t *testing.T) {
 func TestACrowdCutsNoTunnel(t *testing.T) {
 	to := target(t, echo)
 	config := direct()
-	config.Connections, config.Handshake = 10, time.Hour
+	config.MaxConnections, config.Handshake = 10, time.Hour
 	w := open(t, config)
 	tunnel := w.tunnel(to)
 	join(t, w.addr, 100, "", false)

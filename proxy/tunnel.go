@@ -61,7 +61,7 @@ func (c *connection) tunnel(client net.Conn, asked *request) (handedOver bool) {
 func (c *connection) reach(client net.Conn, rec *record, asked *request) (route, net.Conn, []byte, error) {
 	ctx, cancel := context.WithCancelCause(c.cut)
 	defer cancel(nil)
-	ctx, expire := context.WithTimeout(ctx, c.config.Dial)
+	ctx, expire := context.WithTimeout(ctx, c.config.DialTimeout)
 	defer expire()
 	gone := func() {
 		if c.cut.Err() == nil { // otherwise the proxy closed the connection

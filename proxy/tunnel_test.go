@@ -139,7 +139,7 @@ func (h hanging) DialContext(ctx context.Context, _, _ string) (net.Conn, error)
 
 func TestDialEndsWhenTheClientLeaves(t *testing.T) {
 	h := newHanging()
-	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "hang", Dialer: h}}, Dial: time.Hour})
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "hang", Dialer: h}}, DialTimeout: time.Hour})
 	requests := tunnelRequests("db.prod:5432")
 	requests["http"] = []byte("GET http://db.prod:5432/ HTTP/1.1\r\nHost: db.prod\r\n\r\n")
 	for protocol, request := range requests {
@@ -163,7 +163,7 @@ func TestDialEndsWhenTheClientLeaves(t *testing.T) {
 }
 
 func TestDialOutOfTimeIsToldSo(t *testing.T) {
-	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "hang", Dialer: newHanging()}}, Dial: 50 * time.Millisecond})
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "hang", Dialer: newHanging()}}, DialTimeout: 50 * time.Millisecond})
 	conn := w.connect()
 	_, _ = conn.Write(socksRequest("db.prod:5432"))
 	if code := readSOCKS(t, conn); code != 6 {

@@ -177,17 +177,17 @@ func kubeContext(k *kubeconfig.Config, name string) (kubeconfig.Context, error) 
 func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.Config {
 	c := l.plan.settings
 	config := proxy.Config{
-		Rules:       rules(l.cluster, l.plan.outside, c),
-		Answer:      func(target string, err error) proxy.Answer { return answer(explain.Error(err).In(name).For(target)) },
-		Events:      g.events(log, name),
-		Log:         log,
-		Drain:       g.config.Drain,
-		Handshake:   c.Limits.Handshake,
-		Idle:        c.Limits.Idle,
-		Connections: c.Limits.Connections,
-		TLS:         l.plan.tls,
-		RequireTLS:  c.RequireTLS,
-		Pages:       g.pages(name, l, log),
+		Rules:          rules(l.cluster, l.plan.outside, c),
+		Answer:         func(target string, err error) proxy.Answer { return answer(explain.Error(err).In(name).For(target)) },
+		Events:         g.events(log, name),
+		Log:            log,
+		Drain:          g.config.Drain,
+		Handshake:      c.Limits.Handshake,
+		Idle:           c.Limits.Idle,
+		MaxConnections: c.Limits.Connections,
+		TLS:            l.plan.tls,
+		RequireTLS:     c.RequireTLS,
+		Pages:          g.pages(name, l, log),
 	}
 	if c.Password {
 		config.Credentials = &proxy.Credentials{User: c.Credentials.User, Password: c.Credentials.Password}
