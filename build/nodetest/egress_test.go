@@ -34,18 +34,7 @@ func farDNS(t *testing.T, c *clustertest.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := c.Inside(t.Context(), self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Env, server.Stderr = append(os.Environ(), nameServer+"="+clusterDNS), os.Stderr
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait() // it was killed
-	})
+	startInside(t, c, nameServer+"="+clusterDNS, self)
 }
 
 // serveNames answers questions for names at an address.

@@ -45,6 +45,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "name server:", serveNames(address))
 		os.Exit(1)
 	}
+	if file := os.Getenv(pageServer); file != "" {
+		fmt.Fprintln(os.Stderr, "page server:", servePage(file))
+		os.Exit(1)
+	}
 	clusters.running = map[string]*clustertest.Cluster{}
 	status := m.Run()
 	var err error

@@ -86,21 +86,25 @@ spec:
 }
 
 func proxyPods() []proxyPod {
+	stunnel := []string{"/usr/bin/stunnel4", "/etc/proxy/conf"}
+	const stunnelConfig = "foreground = yes\npid =\ndebug = 4\n[proxy]\naccept = 0.0.0.0:8443\nconnect = TINYPROXY:8888\ncert = /etc/proxy/server.pem\n"
 	return []proxyPod{
 		{"tinyproxy", 8888, []string{"/usr/bin/tinyproxy", "-d", "-c", "/etc/proxy/conf"}, "Port 8888\nTimeout 600\nMaxClients 500\n"},
 		{"squid", 3128, []string{"/usr/sbin/squid", "-N", "-f", "/etc/proxy/conf"}, "http_port 3128\nhttp_access allow all\ncache deny all\npid_filename none\n" +
 			"access_log none\ncache_log /tmp/squid.log\ncoredump_dir /tmp\nmemory_cache_shared off\nnetdb_filename none\npinger_enable off\nmax_filedescriptors 4096\nshutdown_lifetime 0 seconds\n"},
 		{"dante", 1080, []string{"/usr/sbin/danted", "-f", "/etc/proxy/conf"}, "logoutput: stderr\ninternal: 0.0.0.0 port = 1080\nexternal: eth0\nsocksmethod: none\nclientmethod: none\n" +
 			"user.privileged: nobody\nuser.unprivileged: nobody\nclient pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\nsocks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\n"},
-		{"stunnel", 8443, []string{"/usr/bin/stunnel4", "/etc/proxy/conf"}, "foreground = yes\npid =\ndebug = 4\n[proxy]\naccept = 0.0.0.0:8443\nconnect = TINYPROXY:8888\n" +
-			"cert = /etc/proxy/server.pem\nCAfile = /etc/proxy/ca.crt\nverifyChain = yes\nrequireCert = yes\n"},
+		{"stunnel", 8443, stunnel, stunnelConfig + "CAfile = /etc/proxy/ca.crt\nverifyChain = yes\nrequireCert = yes\n"},
+		{"stunnel-open", 8443, stunnel, stunnelConfig},
+		{"mitmproxy", 8080, []string{"/usr/bin/mitmdump", "--quiet", "--listen-host", "0.0.0.0", "-p", "8080", "--set", "confdir=/tmp", "--set", "proxyauth=" + farLogin,
+			"--set", "ssl_verify_upstream_trusted_ca=/etc/proxy/ca.crt"}, ""},
 	}
 }
 
 // Real proxies in real Pods lead to a host that only the Pods' network reaches, by a name that only they know: each alone,
-// and one behind the other, with a client certificate.
+// and up to three behind each other, over TLS with and without a client certificate.
 func TestUpstreamsAreRealPods(t *testing.T) {
-	certificates := proxytest.NewCertificates(t)
+	certificates := proxytest.NewCertificates(t, farName)
 	files := map[string]string{}
 	for _, name := range []string{"server.pem", "ca.crt"} {
 		text, err := os.ReadFile(certificates.File(name))
@@ -111,6 +115,7 @@ func TestUpstreamsAreRealPods(t *testing.T) {
 	}
 	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		farHost(t, c)
+		farTLS(t, c, certificates.File("server.pem"))
 		for _, p := range proxyPods() {
 			if strings.Contains(p.config, "TINYPROXY") {
 				ip := kubectl(t, c, "get", "pod", "tinyproxy", "-o", "jsonpath={.status.podIP}")
@@ -121,6 +126,8 @@ func TestUpstreamsAreRealPods(t *testing.T) {
 				t.Fatalf("%v: %s\n%s", err, said, kubectl(t, c, "logs", "--tail=30", p.name))
 			}
 		}
+		authority := mitmproxyAuthority(t, c)
+		ip := func(pod string) string { return kubectl(t, c, "get", "pod", pod, "-o", "jsonpath={.status.podIP}") }
 		settings := fmt.Sprintf(`
 upstreams:
   tinyproxy: {url: "http://tinyproxy:8888", in: cluster}
@@ -128,11 +135,18 @@ upstreams:
   dante: {url: "socks5h://dante.default.svc:1080", in: cluster}
   zero: {url: "https://stunnel.default:8443", in: cluster, ca: %q, cert: %q, key: %q, server-name: localhost}
   by-address: {url: "http://%s:3128", via: zero}
-`, certificates.File("ca.crt"), certificates.File("client.crt"), certificates.File("client.key"), strings.TrimSpace(kubectl(t, c, "get", "pod", "squid", "-o", "jsonpath={.status.podIP}")))
+  mitmproxy: {url: "http://%s@mitmproxy.default:8080", in: cluster}
+  mitmproxy-third: {url: "http://%[5]s@%[6]s:8080", via: by-address}
+  open: {url: "https://stunnel-open.default:8443", in: cluster, ca: %[1]q, server-name: localhost}
+  no-login: {url: "http://mitmproxy.default:8080", in: cluster}
+`, certificates.File("ca.crt"), certificates.File("client.crt"), certificates.File("client.key"), ip("squid"), farLogin, ip("mitmproxy"))
+		through := func(t *testing.T, carrier, upstream string) *product {
+			return serveWith(t, c, carrier, settings+"contexts: {demo: {outside: refuse, routes: [{to: ['*.corp.example', 203.0.113.0/24], via: "+upstream+"}]}}\n")
+		}
 		for _, carrier := range carriers {
-			for _, name := range []string{"tinyproxy", "squid", "dante", "zero", "by-address"} {
+			for _, name := range []string{"tinyproxy", "squid", "dante", "zero", "open", "by-address", "mitmproxy", "mitmproxy-third"} {
 				t.Run(carrier+" "+name, func(t *testing.T) {
-					p := serveWith(t, c, carrier, settings+"contexts: {demo: {outside: refuse, routes: [{to: ['*.corp.example', 203.0.113.0/24], via: "+name+"}]}}\n")
+					p := through(t, carrier, name)
 					for _, host := range []string{farName, farAddress} {
 						for _, proxy := range []string{"http", "socks5h"} {
 							if got := page(t, proxy+"://"+p.address, "http://"+host+":8080/conf"); got != "from far away" {
@@ -152,8 +166,15 @@ upstreams:
 					if err := group.Wait(); err != nil {
 						t.Error(err)
 					}
+					if strings.HasPrefix(name, "mitmproxy") {
+						testDecrypted(t, p, authority, certificates.File("ca.crt"))
+						testRefused(t, p, farName+":9", "4", "Connect call failed")
+					}
 				})
 			}
+			t.Run(carrier+" no login", func(t *testing.T) {
+				testRefused(t, through(t, carrier, "no-login"), farName+":8443", "1", "The upstream no-login (mitmproxy.default:8080) wants a user and a password")
+			})
 		}
 	})
 }
@@ -172,17 +193,7 @@ func farHost(t *testing.T, c *clustertest.Cluster) {
 	if said, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	server, err := c.Inside(t.Context(), "python3", "-m", "http.server", "--bind", farAddress, "--directory", folder, "8080")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait() // it was killed
-	})
+	startInside(t, c, "", "python3", "-m", "http.server", "--bind", farAddress, "--directory", folder, "8080")
 	eventually(t, "the far host answers", func() bool {
 		ask, err := c.Inside(t.Context(), "curl", "-sf", "-m", "2", "http://"+farAddress+":8080/conf")
 		if err != nil {
@@ -192,10 +203,30 @@ func farHost(t *testing.T, c *clustertest.Cluster) {
 	})
 }
 
-// page asks for a page by curl, and returns what it got.
-func page(t *testing.T, proxy, page string) string {
+// startInside starts a program in the cluster's namespaces, with one more environment variable unless it is empty, and kills it at the end of
+// the test.
+func startInside(t *testing.T, c *clustertest.Cluster, variable string, args ...string) {
 	t.Helper()
-	got, err := exec.CommandContext(t.Context(), "curl", "-sS", "--noproxy", "", "-m", "30", "-x", proxy, page).CombinedOutput()
+	server, err := c.Inside(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if variable != "" { // the test program, which writes only why it ends
+		server.Env, server.Stderr = append(os.Environ(), variable), os.Stderr
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait() // it was killed
+	})
+}
+
+// page asks for a page by curl, with more of its options, and returns what it got.
+func page(t *testing.T, proxy, page string, options ...string) string {
+	t.Helper()
+	got, err := exec.CommandContext(t.Context(), "curl", append(options, "-sS", "--noproxy", "", "-m", "30", "-x", proxy, page)...).CombinedOutput()
 	if err != nil {
 		return fmt.Sprintf("%v: %s", err, got)
 	}
