@@ -112,7 +112,7 @@ func copyFile(t *testing.T, from, to string) {
 }
 
 func TestTheDoctorSpeaksJSON(t *testing.T) {
-	for target, broken := range map[string]string{"hello:80": "", "refused:80": "port"} {
+	for target, broken := range map[string]string{"hello:80": "", "hello:http": "", "refused:80": "port"} {
 		_, said, complaint, status := doctored(t, cluster.Kubeconfig, "demo", target, "-o", "json")
 		var got struct {
 			Context, Target, Broken string
@@ -147,7 +147,8 @@ func TestTheDoctorStopsWhereThePathBreaksAndSaysWhatToDo(t *testing.T) {
 		"no program":  {cluster.Kubeconfig, []string{"demo", "refused:80"}, "BROKEN port", "Nothing is listening on port 7008", 1},
 		"no context":  {cluster.Kubeconfig, []string{"dem"}, "", "", 2},
 		"no target":   {cluster.Kubeconfig, []string{"demo", "hello:80:90"}, "", "", 2},
-		"no port":     {cluster.Kubeconfig, []string{"demo", "hello:http"}, "", "", 2},
+		"no port":     {cluster.Kubeconfig, []string{"demo", "hello:0"}, "", "", 2},
+		"no name":     {cluster.Kubeconfig, []string{"demo", "hello:grpc"}, "BROKEN Service", "Service default/hello has no TCP port grpc", 1},
 		"no host":     {cluster.Kubeconfig, []string{"demo", "a b:80"}, "", "", 2},
 		"no endpoint": {cluster.Kubeconfig, []string{"demo", "not-ready:80"}, "BROKEN EndpointSlice", "is not ready.", 1},
 	} {

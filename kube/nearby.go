@@ -48,6 +48,15 @@ func (l *serviceLookup) suggest(ctx context.Context, key objects.ServiceKey, err
 	return l.suggested(ctx, key, err, l.knownElsewhere(key))
 }
 
+// noService returns the error for a Service of which a query failed, with suggestions; a walk's are those of all namespaces.
+func (r *resolver) noService(ctx context.Context, key objects.ServiceKey, err error) error {
+	err = r.absent(ctx, key, err)
+	if traceOf(ctx) != nil {
+		return r.suggestWidely(ctx, key, err)
+	}
+	return r.suggest(ctx, key, err)
+}
+
 // suggestWidely is like suggest, but also asks for Services of that name in all namespaces, if that is allowed.
 func (l *serviceLookup) suggestWidely(ctx context.Context, key objects.ServiceKey, err error) error {
 	if !isAbsent(err, fault.Service) {

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,6 +78,9 @@ func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
 		"":                        toRights,
 		"hello":                   whole,
 		"hello:80":                whole,
+		"hello:http":              whole,
+		"db-0.db:db":              whole,
+		serviceIP + ":http":       whole,
 		"hello.default.svc:80":    whole,
 		serviceIP + ":80":         whole,
 		podIP + ":8080":           append(slices.Clone(toRights), StepName, StepPod, StepPort),
@@ -84,21 +88,22 @@ func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
 		"db:5432":                 whole,
 		"manual.default.pod:8080": append(slices.Clone(toRights), StepName, StepPod, StepPort),
 		// Hosts outside are dialled as well: by the caller's direct, or by the policy's Outside if a Service leads there.
-		"www.example.com:443": {StepKubeconfig, StepName, StepOutside},
-		"www.example.com":     {StepKubeconfig, StepName},
-		"example.com:443":     {StepKubeconfig, StepCredentials, StepServer, StepName, StepOutside},
-		"10.7.7.7:22":         append(slices.Clone(toName), StepOutside),
-		"external:80":         append(slices.Clone(toName), StepService, StepEndpoints, StepOutside),
-		"app.team:80":         {StepKubeconfig, StepCredentials, StepServer, StepName, StepRights, StepService, StepEndpoints, StepPod, StepPort},
-		"site.forms:443":      append(slices.Clone(toName), StepService, StepOutside),
-		"site.forms":          append(slices.Clone(toName), StepService),
+		"www.example.com:443":   {StepKubeconfig, StepName, StepOutside},
+		"www.example.com:https": {StepKubeconfig, StepName, StepOutside},
+		"www.example.com":       {StepKubeconfig, StepName},
+		"example.com:443":       {StepKubeconfig, StepCredentials, StepServer, StepName, StepOutside},
+		"10.7.7.7:22":           append(slices.Clone(toName), StepOutside),
+		"external:80":           append(slices.Clone(toName), StepService, StepEndpoints, StepOutside),
+		"app.team:80":           {StepKubeconfig, StepCredentials, StepServer, StepName, StepRights, StepService, StepEndpoints, StepPod, StepPort},
+		"site.forms:443":        append(slices.Clone(toName), StepService, StepOutside),
+		"site.forms":            append(slices.Clone(toName), StepService),
 	} {
 		direct := &outsideDialer{}
 		names, steps, err := walked(t, c, target, direct.dial)
 		if d := steps[StepOutside].Detail; steps[StepOutside].Name != "" && !strings.Contains(d, " is open after ") {
 			t.Errorf("%q: outside %q", target, d)
 		}
-		if own := target == "www.example.com:443" || target == "example.com:443" || target == "10.7.7.7:22"; own != slices.Equal(direct.went, []string{"tcp " + target}) {
+		if own := strings.HasPrefix(target, "www.example.com:") || target == "example.com:443" || target == "10.7.7.7:22"; own != slices.Equal(direct.went, []string{"tcp " + strings.Replace(target, "https", "443", 1)}) {
 			t.Errorf("%q: went directly to %q", target, direct.went)
 		}
 		if took := steps[StepPort].Took; took >= time.Second {
@@ -172,6 +177,10 @@ func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 		{cluster.Kubeconfig, "demo", "_echo._tcp.db.default.svc:5432", StepName, func(err error) bool { return isAbsent(err, fault.Name) }},
 		{cluster.Kubeconfig, "demo", "hello.nowhere:80", StepService, func(err error) bool { return isAbsent(err, fault.Namespace) }},
 		{cluster.Kubeconfig, "demo", "hello:8080", StepService, func(err error) bool { return isAbsent(err, fault.Port) }},
+		{cluster.Kubeconfig, "demo", "hello:grpc", StepService, func(err error) bool { return isAbsent(err, fault.Port) }},
+		{cluster.Kubeconfig, "demo", "lost:http", StepService, func(err error) bool { return isAbsent(err, fault.Service) }},
+		{cluster.Kubeconfig, "demo", "lost.default.pod:http", StepPod, func(err error) bool { return isAbsent(err, fault.Pod) }},
+		{cluster.Kubeconfig, "demo", "www.example.com:grpc", StepName, func(err error) bool { return errors.As(err, new(*net.DNSError)) }},
 		{cluster.Kubeconfig, "demo", "not-ready:80", StepEndpoints, func(err error) bool { return errors.As(err, new(*fault.NoEndpoints)) }},
 		{cluster.Kubeconfig, "demo", "external:80", StepEndpoints, func(err error) bool { return errors.As(err, new(*fault.Unsupported)) }},
 		{cluster.Kubeconfig, "demo", "lost.default.pod:80", StepPod, func(err error) bool { return isAbsent(err, fault.Pod) }},
@@ -199,6 +208,7 @@ func walksSuggest(t *testing.T, cluster *clustertest.Cluster) {
 		want            fault.NotFound
 	}{
 		{"demo", "app:80", fault.NotFound{Kind: fault.Service, Name: "app", Namespace: "default", Elsewhere: []string{"team"}}},
+		{"demo", "app:http", fault.NotFound{Kind: fault.Service, Name: "app", Namespace: "default", Elsewhere: []string{"team"}}},
 		{"demo", "helo:80", fault.NotFound{Kind: fault.Service, Name: "helo", Namespace: "default", Near: []string{"hello"}}},
 		{"demo-team", "hello:80", fault.NotFound{Kind: fault.Service, Name: "hello", Namespace: "team"}},
 	} {

@@ -131,11 +131,8 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		key := objects.ServiceKey{Namespace: n.namespace, Name: n.service}
 		t.enter(StepService)
 		s, asked, err := r.service(ctx, key)
-		if err != nil && t != nil {
-			return r.suggestWidely(ctx, key, r.absent(ctx, key, err))
-		}
 		if err != nil {
-			return r.suggest(ctx, key, r.absent(ctx, key, err))
+			return r.noService(ctx, key, err)
 		}
 		to.services = append(to.services, key)
 		to.basedOn(asked)
@@ -478,7 +475,7 @@ func (r *resolver) portNumber(ctx context.Context, n name, port string) (int, er
 		key := objects.ServiceKey{Namespace: n.namespace, Name: n.service}
 		s, _, err := r.service(ctx, key)
 		if err != nil {
-			return 0, r.suggest(ctx, key, r.absent(ctx, key, err))
+			return 0, r.noService(ctx, key, err)
 		}
 		if s.ExternalName == "" {
 			return s.PortNamed(port, n.meaning == memberName)

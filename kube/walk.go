@@ -26,9 +26,9 @@ type Outside struct {
 }
 
 // Walk checks what a connection to target depends on, then dials target, and reports the steps in order, from one
-// goroutine, up to the first that fails. The target is "host:port", or only a host: then a Service's first TCP port is
-// dialled. With an empty target Walk ends after the rights and the carrier. Walk may run a credential plugin, so it is only
-// for when the user asked for it.
+// goroutine, up to the first that fails. The target is "host:port", where the port may also be a name, or only a host: then a
+// Service's first TCP port is dialled. With an empty target Walk ends after the rights and the carrier. Walk may run a
+// credential plugin, so it is only for when the user asked for it.
 func (c *Cluster) Walk(ctx context.Context, target string, outside Outside, report func(Step)) {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
@@ -45,12 +45,14 @@ func (c *Cluster) Walk(ctx context.Context, target string, outside Outside, repo
 
 // A walk is one call of Walk.
 type walk struct {
-	cluster *Cluster
-	outside Outside
-	trace   *trace
-	host    *Host
-	port    int  // 0: not given
-	probed  bool // probe has made its step
+	cluster  *Cluster
+	outside  Outside
+	trace    *trace
+	host     *Host
+	port     int    // 0: not given; that of a port by name is at first the one that the name has outside the cluster
+	portName string // if the port was given by its name
+	unknown  error  // why that name has no number outside the cluster
+	probed   bool   // probe has made its step
 }
 
 // run makes the steps. Its error belongs to the last one entered.
@@ -58,7 +60,7 @@ func (w *walk) run(ctx context.Context, target string) error {
 	if target == "" {
 		return w.check(ctx, w.kubeconfig, w.credentials, w.server, w.rights, w.probe)
 	}
-	if err := w.parse(target); err != nil {
+	if err := w.parse(ctx, target); err != nil {
 		w.trace.enter(StepName)
 		return err
 	}
@@ -103,20 +105,24 @@ func (w *walk) check(ctx context.Context, steps ...func(context.Context) (string
 	return nil
 }
 
-// parse sets host and port from the target.
-func (w *walk) parse(target string) error {
-	host, portText, err := net.SplitHostPort(target)
+// parse sets the host and the port from the target.
+func (w *walk) parse(ctx context.Context, target string) error {
+	host, port, err := net.SplitHostPort(target)
 	if err != nil {
-		host, portText = strings.Trim(target, "[]"), ""
-	}
-	if portText != "" {
-		port, err := strconv.ParseUint(portText, 10, 16)
-		if err != nil || port == 0 {
-			return &net.AddrError{Err: "invalid port", Addr: target}
-		}
-		w.port = int(port)
+		host, port = strings.Trim(target, "[]"), ""
 	}
 	w.host = w.cluster.host(host)
+	if port == "" {
+		return nil
+	}
+	if !objects.IsPort(port) {
+		return &net.AddrError{Err: "invalid port", Addr: target}
+	}
+	if w.port, err = strconv.Atoi(port); err == nil {
+		return nil
+	}
+	w.portName = port
+	w.port, w.unknown = net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	return nil
 }
 
@@ -139,9 +145,24 @@ func (w *walk) reach(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return w.connected(ctx, func() (net.Conn, error) {
-		return w.host.connect(traced(ctx, w.trace), "tcp", w.port, maxAliases)
-	})
+	dial := traced(ctx, w.trace)
+	if w.portName != "" {
+		if w.port, err = w.portNumber(dial); err != nil {
+			return err
+		}
+	}
+	return w.connected(ctx, func() (net.Conn, error) { return w.host.connect(dial, "tcp", w.port, maxAliases) })
+}
+
+// portNumber returns the number of the port that the target names. It enters the step of what has that name.
+func (w *walk) portNumber(ctx context.Context) (int, error) {
+	switch w.host.name.meaning {
+	case serviceName, memberName:
+		w.trace.enter(StepService)
+	case podName:
+		w.trace.enter(StepPod)
+	}
+	return w.cluster.resolver.portNumber(ctx, w.host.name, w.portName)
 }
 
 // meaning returns what the target's host stands for, in words; "" for the cluster's addresses, of which the dial notes it.
@@ -168,6 +189,9 @@ func (w *walk) meaning() string {
 
 // leave dials a host outside the cluster.
 func (w *walk) leave(ctx context.Context) error {
+	if w.unknown != nil {
+		return w.unknown
+	}
 	if w.port == 0 {
 		w.trace.notef(noteUntried)
 		return nil

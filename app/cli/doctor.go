@@ -145,7 +145,7 @@ func hostAndPort(asked string) (string, error) {
 			asked = net.JoinHostPort(u.Hostname(), port)
 		}
 	}
-	if _, err := hostport.Parse(asked); err == nil || asked == "" {
+	if _, err := hostport.ParseNamed(asked); err == nil || asked == "" {
 		return asked, nil
 	}
 	if _, err := hostport.New(asked, 1); err == nil {

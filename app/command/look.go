@@ -106,8 +106,8 @@ func doctor(actions Actions, o *Options) *cobra.Command {
 		Short: "Check each step of the connection to a cluster or target",
 		Long: "Check the path into a context's cluster (default: the kubeconfig's current context) step by step: the kubeconfig,\n" +
 			"the credentials, the API server and the user's rights and, with a TARGET (HOST or HOST:PORT, as a client would\n" +
-			"ask for it), its Service, its endpoints, a Pod and the port. A host outside the cluster is reached as the proxy\n" +
-			"would reach it. The check stops where the path breaks, and says what to do.",
+			"ask for it; PORT may be a name), its Service, its endpoints, a Pod and the port. A host outside the cluster is\n" +
+			"reached as the proxy would reach it. The check stops where the path breaks, and says what to do.",
 		Example:           "  fairlead doctor staging\n  fairlead doctor staging hello.default:80\n  fairlead doctor --context staging -n shop hello",
 		ValidArgsFunction: names(actions.Names, o, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
