@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,9 +45,6 @@ func (e *Ended) Error() string {
 // Unwrap returns Err.
 func (e *Ended) Unwrap() error { return e.Err }
 
-// defaultDomain is the domain of clusters whose administrator has not chosen another.
-const defaultDomain = "cluster.local"
-
 // Run runs a program inside of a context's network. It calls started once signals for this process are the program's. The
 // error is an *Ended if the program has run, or could not.
 func Run(ctx context.Context, o command.Options, name string, r command.Program, started func()) error {
@@ -69,7 +65,7 @@ func Run(ctx context.Context, o command.Options, name string, r command.Program,
 	}
 	c := inside.Config{
 		Gateways: p.NewCapturing(explainTo(os.Stderr, r.Explain)), Context: name,
-		Domain: cmp.Or(p.Settings.Effective(name).ClusterDomain, defaultDomain),
+		Domain: p.Settings.Effective(name).Domain(),
 		Path:   path, Args: r.Args, Env: withoutProxies(os.Environ()),
 		Range: r.Range, MTU: r.MTU, OnlyCluster: r.OnlyCluster, Started: started, Follow: p.FollowGateway,
 	}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -196,3 +197,6 @@ func setIf[T any](to *T, written *T) {
 		*to = *written
 	}
 }
+
+// Domain returns the cluster's DNS domain: the one in the settings, or the one that clusters have by default.
+func (c Context) Domain() string { return cmp.Or(c.ClusterDomain, "cluster.local") }
