@@ -257,7 +257,7 @@ func SnippetKinds() []string {
 	for _, kind := range snippet.Kinds() {
 		ids = append(ids, kind.ID)
 	}
-	return ids
+	return append(ids, snippet.ResolverKinds()...)
 }
 
 // OpenBrowser makes the running Fairlead open a browser in a context's cluster, at a URL or at the proxy's own page. A

@@ -94,14 +94,16 @@ func env(actions Actions, o *Options) *cobra.Command {
 		Use:   "env [CONTEXT]",
 		Short: "Print the shell commands that route a program through a context's proxy",
 		Long: "Print the shell commands, or the lines of a program or a language, that route it through the proxy of a context\n" +
-			"that is on (default: the kubeconfig's current context).",
-		Example:           "  eval \"$(fairlead env staging)\"\n  fairlead env staging --for fish | source\n  fairlead env staging --for java",
+			"that is on (default: the kubeconfig's current context). For a resolver, print what makes it send the names of the\n" +
+			"cluster's domain, and no others, to the context's nameserver (fairlead help names). Nothing is changed by itself.",
+		Example: "  eval \"$(fairlead env staging)\"\n  fairlead env staging --for fish | source\n  fairlead env staging --for java\n" +
+			"  fairlead env staging --for dnsmasq",
 		Args:              atMost(1),
 		ValidArgsFunction: names(actions.Names, o, 1),
 		RunE:              onContext(o, actions.Env),
 	}
 	contextFlag(cmd, actions, o)
-	cmd.Flags().StringVar(&o.For, "for", "", "the shell, language or `program` (default: this shell)")
+	cmd.Flags().StringVar(&o.For, "for", "", "the shell, language, resolver or `program` (default: this shell)")
 	if actions.For != nil {
 		_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(actions.For(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	}

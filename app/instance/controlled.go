@@ -76,8 +76,11 @@ func (c *controlled) running(name string) (*gateway.Gateway, error) {
 	return nil, &notOnError{state}
 }
 
-// env returns the text that makes a program use the proxy of a context that is on.
+// env returns the text that makes a program use the proxy of a context that is on, or a resolver its nameserver.
 func (c *controlled) env(_ context.Context, name, program string) (control.Snippet, error) {
+	if snippet.IsResolver(program) {
+		return c.resolver(name, program)
+	}
 	if _, err := c.running(name); err != nil {
 		return control.Snippet{}, err
 	}
@@ -86,6 +89,20 @@ func (c *controlled) env(_ context.Context, name, program string) (control.Snipp
 		return control.Snippet{}, err
 	}
 	made, err := snippet.Make(program, proxy)
+	return control.Snippet{Text: made.Text, Note: made.Note}, err
+}
+
+// resolver returns the text that makes a resolver use the nameserver of a context, which need not be on.
+func (c *controlled) resolver(name, kind string) (control.Snippet, error) {
+	if _, err := c.stateOf(name); err != nil {
+		return control.Snippet{}, err
+	}
+	effective := c.Settings.Effective(name)
+	at := effective.Nameservers()
+	if len(at) == 0 {
+		return control.Snippet{}, fmt.Errorf("context %s has no nameserver: write dns: 127.0.0.1:1053 for it, below contexts in the settings (fairlead help names)", name)
+	}
+	made, err := snippet.MakeResolver(kind, snippet.Nameserver{Address: at[0].Address, Domain: effective.Domain()})
 	return control.Snippet{Text: made.Text, Note: made.Note}, err
 }
 

@@ -99,7 +99,7 @@ func (e *UnknownKind) Error() string {
 	for i, m := range makers {
 		ids[i] = m.ID
 	}
-	return fmt.Sprintf("no snippet for %q; there are %s", e.ID, strings.Join(ids, ", "))
+	return fmt.Sprintf("no snippet for %q; there are %s", e.ID, strings.Join(append(ids, ResolverKinds()...), ", "))
 }
 
 // Make returns the snippet of a kind, which is a Kind's ID or another usual name for it ("zsh", "pwsh"), in any case.
@@ -124,10 +124,10 @@ func Make(kind string, p Proxy) (Snippet, error) {
 	return m.make(p)
 }
 
-// Known reports whether a kind has a snippet.
+// Known reports whether a kind has a snippet, of Make or of MakeResolver.
 func Known(kind string) bool {
 	_, ok := find(kind)
-	return ok
+	return ok || IsResolver(kind)
 }
 
 // Is reports whether a usual name, such as "zsh", is that of the kind with this ID.
