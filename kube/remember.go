@@ -125,6 +125,7 @@ func (r *resolver) stop() {
 	r.endpoints.stop()
 	r.missing.stop()
 	r.pods.stop()
+	r.selected.stop()
 	r.owners.stop()
 	r.claims.stop()
 	r.public.stop()
