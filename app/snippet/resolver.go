@@ -77,7 +77,7 @@ func notInDomain(c rune) bool {
 func (n Nameserver) file() string { return "fairlead-" + n.Domain + ".conf" }
 
 // resolved gives the domain a network interface of its own. Servers in resolved.conf are asked for all names, whatever
-// domains stand beside them, and a real interface's are those of its network. The interface needs an address, without
+// domains are set with them, and a real interface's are those of its network. The interface needs an address, without
 // which resolved does not use it: one of RFC 5737, which no network has.
 func resolved(n Nameserver) Snippet {
 	link := fmt.Sprintf("fairlead%d", n.Address.Port()) // at most the kernel's 15 characters

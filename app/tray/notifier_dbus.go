@@ -47,9 +47,9 @@ type notifier struct {
 	repeats   []time.Duration  // what is left of iconRepeats
 }
 
-// iconRepeats are the times after which GNOME Shell is told of an icon again, each after the one before. Its extension ignores
-// a picture that comes while it converts an earlier one of the same size, which takes long on a busy machine, and would show the
-// earlier one until the next change.
+// iconRepeats are the times after which an icon is announced to GNOME Shell again, each after the one before. Its extension
+// ignores a picture that comes while it converts an earlier one of the same size, which takes long on a busy machine, and would
+// show the earlier one until the next change.
 var iconRepeats = []time.Duration{time.Second, 4 * time.Second, 15 * time.Second}
 
 // maxMessages bounds how many calls may wait for an answer. More are lost, and panels repeat them.
