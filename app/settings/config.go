@@ -17,8 +17,9 @@ type Config struct {
 	productionNames []string // nil for marksProduction
 	notifications   map[Notification]bool
 	LoginShell      LoginShell // whether to read the environment of the user's login shell
-	Browser         string     // the browser's name or path; empty for the first one found
-	Kubeconfig      []string   // files that replace KUBECONFIG and ~/.kube/config; empty for those
+	MiddleClick     MiddleClick
+	Browser         string   // the browser's name or path; empty for the first one found
+	Kubeconfig      []string // files that replace KUBECONFIG and ~/.kube/config; empty for those
 	references      []Reference
 	upstreams       map[string]Upstream // by name
 	flaws           Problems            // what is wrong with single upstreams and routes, which leaves the rest in force
@@ -134,6 +135,15 @@ const (
 	LoginShellAuto  LoginShell = "auto" // if the program was not started from a terminal
 	LoginShellYes   LoginShell = "true"
 	LoginShellNever LoginShell = "false"
+)
+
+// MiddleClick is what a middle click on the tray icon does.
+type MiddleClick string
+
+// The values of middle-click. Empty means MiddleClickNothing.
+const (
+	MiddleClickNothing MiddleClick = "nothing"
+	MiddleClickCopyURL MiddleClick = "copy-url" // copies the URL of the context that is on and was switched on last
 )
 
 // A Notification is a kind of notification that can be turned off.

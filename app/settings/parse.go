@@ -120,6 +120,11 @@ func (p *parser) config(root *yaml.Node) Config {
 				c.LoginShell = LoginShell(s)
 			}
 		}},
+		{"middle-click", func(n *yaml.Node) {
+			if s, ok := p.oneOf(n, string(MiddleClickNothing), string(MiddleClickCopyURL)); ok {
+				c.MiddleClick = MiddleClick(s)
+			}
+		}},
 		{"browser", func(n *yaml.Node) {
 			if c.Browser, _ = p.text(n); c.Browser != "" {
 				p.references = append(p.references, Reference{Line: n.Line, Browser: c.Browser})

@@ -33,7 +33,7 @@ func TestExampleParsesAndSaysTheDefaults(t *testing.T) {
 			t.Errorf("notifications %s differ", kind)
 		}
 	}
-	if c.LoginShell != LoginShellAuto || c.Browser != "" || c.Kubeconfig != nil {
+	if c.LoginShell != LoginShellAuto || c.MiddleClick != MiddleClickNothing || c.Browser != "" || c.Kubeconfig != nil {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -97,6 +97,9 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"port twice", "contexts:\n  a: {port: 1}\n  b:\n    port: 1\n", "f:4: port 1 of b is the one of a already (line 2)"},
 		{"outside", "defaults: {outside: drect}\n", `f:1: there is no upstream "drect": did you mean direct?`},
 		{"cross-site", "defaults: {cross-site: false}\n", `f:1: "false" is none of allow, refuse`},
+		{"middle-click", "browser: a\nmiddle-click: copy\n", `f:2: "copy" is none of nothing, copy-url`},
+		{"middle-click list", "middle-click: [copy-url]\n", "f:1: this must be a text, and is a list"},
+		{"near top key", "middle_click: copy-url\n", `f:1: unknown key "middle_click": did you mean middle-click?`},
 		{"not a time", "defaults:\n  auto-off: 8\n", `f:2: "8" is not a time like 30s, 10m or 8h`},
 		{"not a range", "defaults:\n  addresses:\n  - 10.0.0.0/8\n  - ten\n", `f:4: "ten" is not a range of addresses like 10.0.0.0/8`},
 		{"not a list", "kubeconfig: a\n", "f:1: this must be a list, and is a single value"},
@@ -197,6 +200,14 @@ func problemOf(text string) error {
 		err = c.flaws
 	}
 	return err
+}
+
+func TestAMiddleClickDoesNothingUnlessTheFileSaysMore(t *testing.T) {
+	for text, want := range map[string]MiddleClick{"": "", "middle-click: nothing": MiddleClickNothing, "middle-click: copy-url": MiddleClickCopyURL} {
+		if got := config(t, text).MiddleClick; got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
 }
 
 func TestEmptyFilesAreAsGoodAsNone(t *testing.T) {
