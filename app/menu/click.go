@@ -57,6 +57,7 @@ const (
 	OpenSettings  Action = "open-settings"   // the settings file
 	OpenLogFolder Action = "open-log-folder" //
 	CopyVersion   Action = "copy-version"    // Argument: the text to copy
+	CopyURL       Action = "copy-url"        // of the context that is on and was switched on last
 	Quit          Action = "quit"            // handled by the tray
 
 	// OpenKubeconfig may be about a context, too. Argument: the path of the file.
@@ -66,7 +67,7 @@ const (
 // Failure returns the title of the notification that a click on an item failed.
 func Failure(item Item) string {
 	switch item.Click.Action {
-	case CopySOCKS5, CopyHTTP, CopyTLS, CopyPAC, CopySnippet, CopyService, CopyLogin, CopyMessage, CopyVersion:
+	case CopySOCKS5, CopyHTTP, CopyTLS, CopyPAC, CopySnippet, CopyService, CopyLogin, CopyMessage, CopyVersion, CopyURL:
 		return "Not copied"
 	case OpenBrowser, OpenService, OpenTerminal, RunLogin, Diagnose, OpenKubeconfig, OpenLog, OpenLogFolder, OpenSettings:
 		return "Not opened"

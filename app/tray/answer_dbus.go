@@ -58,9 +58,16 @@ func (n *notifier) values(call *dbus.Message) ([]any, *busError) {
 		return n.menu.answer(call)
 	case path == itemPath && (name == itemInterface || name == ""):
 		switch header(call, dbus.FieldMember) {
-		case "Activate", "SecondaryActivate":
+		case "Activate":
 			// Plasma shows the menu only if there is no other answer to a click.
 			return nil, unknownMethod(call)
+		case "SecondaryActivate":
+			if !n.menu.on.middleClicked() {
+				return nil, unknownMethod(call)
+			}
+		case "XAyatanaSecondaryActivate":
+			// GNOME's extension calls SecondaryActivate only if the error of this is UnknownMethod.
+			n.menu.on.middleClicked()
 		}
 		// Other methods, such as ContextMenu and Scroll, do nothing: panels show the menu by themselves.
 		return nil, nil

@@ -6,13 +6,15 @@ import (
 	"fairlead/app/menu"
 )
 
-// events are what a toolkit reports. Both functions may be called by any goroutine, and do not block, because toolkits
+// events are what a toolkit reports. The functions may be called by any goroutine, and do not block, because toolkits
 // drop clicks that no goroutine waits for.
 type events struct {
 	// clicked receives a click, with the item as it was shown, whatever the menu has become since.
 	clicked func(menu.Item)
 	// opened receives an item whose submenu was opened.
 	opened func(menu.Item)
+	// middleClicked receives a middle click on the icon, and reports whether it requests anything.
+	middleClicked func() bool
 }
 
 // menuShown is Config.MenuShown.
@@ -31,6 +33,15 @@ func (t *tray) clicked(item menu.Item) {
 		return
 	}
 	t.enqueue(event{item: item})
+}
+
+func (t *tray) middleClicked() bool {
+	click := t.config.MiddleClick()
+	if click == (menu.Click{}) {
+		return false
+	}
+	t.clicked(menu.Item{ID: "middle-click", Title: "middle click", Click: click})
+	return true
 }
 
 func (t *tray) opened(item menu.Item) { t.enqueue(event{item, true}) }

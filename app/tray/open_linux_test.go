@@ -177,19 +177,53 @@ func TestAClickIsOnWhatWasShown(t *testing.T) {
 	}
 }
 
+// activate calls a method of the icon as a panel does, and returns the name of the error.
+func (i *item) activate(method string, arguments ...any) string {
+	if err, ok := i.bus.Object(i.name, itemPath).Call(itemInterface+"."+method, 0, arguments...).Err.(dbus.Error); ok {
+		return err.Name
+	}
+	return ""
+}
+
 func TestClicksOnTheIconAreLeftToThePanel(t *testing.T) {
 	t.Parallel()
 	i, _ := startFor(t, "KDE")
 	for method, want := range map[string]string{
 		"Activate": busName + ".Error.UnknownMethod", "SecondaryActivate": busName + ".Error.UnknownMethod", "ContextMenu": "",
 	} {
-		got := ""
-		if err, ok := i.bus.Object(i.name, itemPath).Call(itemInterface+"."+method, 0, int32(1), int32(1)).Err.(dbus.Error); ok {
-			got = err.Name
-		}
-		if got != want {
+		if got := i.activate(method, int32(1), int32(1)); got != want {
 			t.Errorf("%s has the error %q, want %q", method, got, want)
 		}
+	}
+}
+
+func TestAMiddleClickDoesWhatItIsSetTo(t *testing.T) {
+	t.Parallel()
+	i, p := startFor(t, "KDE")
+	if got := i.activate("XAyatanaSecondaryActivate", uint32(1)); got != "" {
+		t.Errorf("GNOME's method has the error %q", got)
+	}
+	p.control(t, "middle on")
+	p.waitFor(t, "middle on\n")
+	if got := i.activate("SecondaryActivate", int32(1), int32(1)); got != "" {
+		t.Errorf("the error is %q", got)
+	}
+	p.waitFor(t, "copy-url \n")
+	if got := i.activate("XAyatanaSecondaryActivate", uint32(1)); got != "" {
+		t.Errorf("GNOME's method has the error %q", got)
+	}
+	p.waitFor(t, "copy-url \ncopy-url \n")
+	if got := i.activate("Activate", int32(1), int32(1)); got != busName+".Error.UnknownMethod" {
+		t.Errorf("a click with the first button has the error %q", got)
+	}
+	p.control(t, "middle off")
+	p.waitFor(t, "middle off\n")
+	if got := i.activate("SecondaryActivate", int32(1), int32(1)); got != busName+".Error.UnknownMethod" {
+		t.Errorf("the error is %q when it does nothing again", got)
+	}
+	i.click(t, "Quit")
+	if p.end(t); strings.Count(p.printed(), "copy-url") != 2 {
+		t.Errorf("it printed\n%s", p.printed())
 	}
 }
 

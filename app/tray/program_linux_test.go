@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -43,12 +44,19 @@ func trayProgram() int {
 		}
 	})
 	err := model.Do(ctx, session.SetContexts{Entries: []session.Entry{{Name: "gke_lab_1"}, {Name: "b"}}})
-	go control(ctx, model)
+	var middle atomic.Bool
+	go control(ctx, model, &middle)
 	if err == nil {
 		err = Run(ctx, Config{
 			Model:  model,
 			Opened: func(_ context.Context, id string) { fmt.Println("opened", id) },
 			Say:    func(title, text string) { fmt.Printf("say %s: %s\n", title, text) },
+			MiddleClick: func() menu.Click {
+				if middle.Load() {
+					return menu.Click{Action: menu.CopyURL}
+				}
+				return menu.Click{}
+			},
 			Act: func(ctx context.Context, c menu.Click) error {
 				switch c.Action {
 				case menu.TurnOn:
@@ -81,13 +89,16 @@ func trayProgram() int {
 	return 0
 }
 
-// control changes the model as the lines of standard input say, until it ends.
-func control(ctx context.Context, model *session.Manager) {
+// control changes the model, and whether a middle click does anything, as the lines of standard input say, until it ends.
+func control(ctx context.Context, model *session.Manager, middle *atomic.Bool) {
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var err error
 		switch verb, name, _ := strings.Cut(lines.Text(), " "); verb {
 		case "on":
 			err = model.Do(ctx, session.Set{Name: name, On: true})
+		case "middle":
+			middle.Store(name == "on")
+			fmt.Println("middle", name)
 		case "trouble":
 			err = model.Do(ctx, session.SetContexts{Problems: []string{"The kubeconfig is wrong."}})
 		}

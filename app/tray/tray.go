@@ -44,6 +44,9 @@ type Config struct {
 	// Act carries out a click on an item that can be clicked; menu.Quit is handled by the tray. It is called by one
 	// goroutine that does not draw, and must return in bounded time. Its error is shown by Say.
 	Act func(context.Context, menu.Click) error
+	// MiddleClick returns what a middle click on the icon requests, for Act; the zero Click requests nothing. It may be
+	// called by any goroutine, and must not block.
+	MiddleClick func() menu.Click
 	// Opened is called with the ID of an item whose submenu was opened, so that what it shows can be loaded, if the panel
 	// reports that. It is called by the same goroutine as Act, and must return in bounded time, too.
 	Opened func(ctx context.Context, id string)
@@ -125,6 +128,9 @@ func Run(ctx context.Context, c Config) error {
 	if c.Act == nil {
 		c.Act = func(context.Context, menu.Click) error { return nil }
 	}
+	if c.MiddleClick == nil {
+		c.MiddleClick = func() menu.Click { return menu.Click{} }
+	}
 	if c.MenuShown == nil {
 		c.MenuShown = func(context.Context) (bool, bool) { return false, false }
 	}
@@ -174,7 +180,7 @@ func run(ctx context.Context, c Config, around surroundings, kitFor func(events)
 	defer quit(nil)
 	t := &tray{config: c, events: make(chan event, 16), quit: func() { quit(nil) }, resized: make(chan struct{}, 1)}
 	t.room.Store(int64(around.room()))
-	kit, err := kitFor(events{t.clicked, t.opened})
+	kit, err := kitFor(events{t.clicked, t.opened, t.middleClicked})
 	if err != nil {
 		around.close()
 		return err
