@@ -101,15 +101,16 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), control.Tray, quit) })
 	// On some systems the panel's library needs the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
-		Model:     model,
-		Extras:    clicks.Extras,
-		Redraw:    redraw,
-		Act:       clicks.Act,
-		Say:       notifier.Say,
-		Opened:    clicks.Opened,
-		MenuShown: desktop.MenuShown,
-		Log:       p.Log,
-		Stderr:    p.Outputs.Err,
+		Model:       model,
+		Extras:      clicks.Extras,
+		Redraw:      redraw,
+		Act:         clicks.Act,
+		Say:         notifier.Say,
+		Opened:      clicks.Opened,
+		MiddleClick: clicks.MiddleClick,
+		MenuShown:   desktop.MenuShown,
+		Log:         p.Log,
+		Stderr:      p.Outputs.Err,
 	})
 	quit()
 	err = errors.Join(err, clicks.Windows.Close(), group.Wait())

@@ -74,6 +74,12 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 		return c.model.Do(ctx, session.AutoOff{Name: name, After: after})
 	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyTLS, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyMessage, menu.CopyVersion:
 		return c.copy(ctx, click)
+	case menu.CopyURL:
+		last, err := c.lastURL()
+		if err != nil {
+			return err
+		}
+		return c.copy(ctx, last)
 	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetPassword, menu.SetNotify:
 		return c.set(ctx, click)
 	case menu.LoadServices, menu.CloseConnections, menu.LogIn:

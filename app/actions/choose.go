@@ -32,11 +32,8 @@ func (c *Actions) handleChoice(ctx context.Context, choice notify.Choice) error 
 	case notify.OpenLog:
 		return c.Act(ctx, menu.Click{Action: menu.OpenLog, Context: first})
 	case notify.CopyURL:
-		action := menu.CopySOCKS5
-		if state, _ := c.model.Snapshot().Context(first); state.TLS {
-			action = menu.CopyTLS
-		}
-		return c.Act(ctx, menu.Click{Action: action, Context: first})
+		state, _ := c.model.Snapshot().Context(first)
+		return c.Act(ctx, menu.Click{Action: copyURLOf(state), Context: first})
 	case notify.CopyDetails:
 		return c.copyDetails(ctx, choice)
 	case notify.CopyLogin:
