@@ -3,11 +3,14 @@
 package main
 
 import (
+	"image"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"fairlead/build/desktoptest"
 	"fairlead/build/testport"
@@ -250,6 +253,49 @@ func TestMouseAloneIsEnough(t *testing.T) {
 		t.Errorf("a short name in the other context: %q, %v", page, err)
 	}
 	d.icon.ClickWithMouse(t, "Quit")
+	if code := d.program.Wait(t); code != 0 {
+		t.Errorf("fairlead ended with %d", code)
+	}
+}
+
+// middleClick clicks the icon with the middle button until a notification with a title is there. A click before the panel has
+// drawn the icon, or before Fairlead has read its settings, does nothing.
+func (d *onDesktop) middleClick(t *testing.T, icon func() image.Point, title string) {
+	t.Helper()
+	var clicked time.Time
+	d.icon.WaitFor(t, title, func(desktoptest.Node) bool {
+		if time.Since(clicked) > 2*time.Second {
+			at := icon()
+			d.MiddleClick(t, at.X, at.Y)
+			clicked = time.Now()
+		}
+		return slices.ContainsFunc(d.Notifications(t), func(n desktoptest.Notification) bool { return n.Summary == title })
+	})
+}
+
+func TestAMiddleClickCopiesTheURLIfTheSettingsSaySo(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	file := filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml")
+	writeFile(t, file, "login-shell: false\n")
+	d.start(t, noCurrent, "demo", "demo-team")
+	d.icon.WaitShown(t)
+	writeFile(t, file, "login-shell: false\nmiddle-click: copy-url\n")
+	d.middleClick(t, d.IconAt, "Not copied")
+
+	d.icon.Click(t, d.startOf(t, "demo")...)
+	address := d.waitOn(t, "demo")
+	d.middleClick(t, d.IconAt, "Copied the socks5h URL of demo")
+	page, err := d.curl(t, d.waitCopied(t, "socks5h://"+address), hello)
+	fromHello(t, "curl", page, err)
+
+	d.icon.Click(t, d.startOf(t, "demo-team")...)
+	team := d.waitOn(t, "demo-team")
+	d.middleClick(t, d.IconAt, "Copied the socks5h URL of demo-team")
+	d.waitCopied(t, "socks5h://"+team)
+	if menus := d.Menus(t); len(menus) > 0 {
+		t.Errorf("the menu is open: %v", menus)
+	}
+	d.icon.ClickWithMouse(t, "Quit") // the first button opens the menu
 	if code := d.program.Wait(t); code != 0 {
 		t.Errorf("fairlead ended with %d", code)
 	}

@@ -220,3 +220,9 @@ func TestGNOMEForwardsAServiceByAClick(t *testing.T) {
 func TestGNOMERefusesHostsOutsideByAClick(t *testing.T) {
 	refuseOutsideByClicks(t, desktoptest.Options{GNOME: true})
 }
+
+func TestGNOMEPassesOnAMiddleClick(t *testing.T) {
+	d := onGNOME(t, 768, "a")
+	writeFile(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), "middle-click: copy-url\n")
+	d.middleClick(t, func() image.Point { return d.Drawn(t).Icon.Middle() }, "Not copied")
+}

@@ -61,3 +61,9 @@ func TestPlasmaForwardsAServiceByAClick(t *testing.T) {
 func TestPlasmaRefusesHostsOutsideByAClick(t *testing.T) {
 	refuseOutsideByClicks(t, desktoptest.Options{Plasma: true})
 }
+
+func TestPlasmaPassesOnAMiddleClick(t *testing.T) {
+	d := onPlasma(t, "a")
+	writeFile(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), "middle-click: copy-url\n")
+	d.middleClick(t, d.IconAt, "Not copied")
+}

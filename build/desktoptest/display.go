@@ -76,6 +76,13 @@ func (d *Desktop) Click(t testing.TB, x, y int) {
 	d.command(t, "xdotool", "click", "1")
 }
 
+// MiddleClick moves the pointer and presses its middle button.
+func (d *Desktop) MiddleClick(t testing.TB, x, y int) {
+	t.Helper()
+	d.MovePointer(t, x, y)
+	d.command(t, "xdotool", "click", "2")
+}
+
 // Key presses keys one after the other, by their X names: "Down", "Return", "Escape".
 func (d *Desktop) Key(t testing.TB, keys ...string) {
 	t.Helper()
