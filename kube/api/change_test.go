@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync"
 	"testing"
 
 	"k8s.io/client-go/rest"
@@ -14,15 +16,19 @@ import (
 	"fairlead/kube/fault"
 )
 
-// changedBy returns a client of an API server that answers every request with a status and a body.
-func changedBy(t *testing.T, status int, body string) (client *Client, requests *[]string) {
+// changedBy returns a client of an API server that answers every request with a status and a body, and what was requested.
+// A status of 0 means no answer.
+func changedBy(t *testing.T, status int, body string) (client *Client, requests func() []string) {
 	t.Helper()
-	requests = &[]string{}
+	var mutex sync.Mutex
+	var requested []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
-		*requests = append(*requests, fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, text))
+		mutex.Lock()
+		requested = append(requested, fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, text))
+		mutex.Unlock()
 		if status == 0 {
-			panic(http.ErrAbortHandler) // no answer
+			panic(http.ErrAbortHandler)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -35,7 +41,11 @@ func changedBy(t *testing.T, status int, body string) (client *Client, requests 
 	}
 	t.Cleanup(client.CloseIdle)
 	t.Cleanup(client.Login.Begin(func() {}))
-	return client, requests
+	return client, func() []string {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return slices.Clone(requested)
+	}
 }
 
 func refusal(code int, message string) string {
@@ -61,12 +71,12 @@ func TestAChangeIsSentOnceAndWithTheUIDThatItIsFor(t *testing.T) {
 		`POST /apis/apps/v1/namespaces/shop/deployments {"kind":"Deployment"}`,
 		`DELETE /apis/apps/v1/namespaces/shop/deployments/web {"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"a-uid"},"propagationPolicy":"Foreground"}`,
 	}
-	if fmt.Sprintf("%q", *requests) != fmt.Sprintf("%q", want) {
-		t.Errorf("requests\n%q, want\n%q", *requests, want)
+	if fmt.Sprintf("%q", requests()) != fmt.Sprintf("%q", want) {
+		t.Errorf("requests\n%q, want\n%q", requests(), want)
 	}
 	client, requests = changedBy(t, 0, "")
-	if _, err := client.Create(t.Context(), web, map[string]any{}); !errors.As(err, new(*fault.Unreachable)) || len(*requests) != 1 {
-		t.Errorf("without an answer: %v after %d requests", err, len(*requests))
+	if _, err := client.Create(t.Context(), web, map[string]any{}); !errors.As(err, new(*fault.Unreachable)) || len(requests()) != 1 {
+		t.Errorf("without an answer: %v after %d requests", err, len(requests()))
 	}
 }
 
@@ -93,8 +103,8 @@ func TestADenialIsToldFromAMissingRight(t *testing.T) {
 		if !errors.As(err, row.want) {
 			t.Errorf("%s: %T %v, want %T", name, err, err, row.want)
 		}
-		if len(*requests) != 1 {
-			t.Errorf("%s: sent %d times", name, len(*requests))
+		if len(requests()) != 1 {
+			t.Errorf("%s: sent %d times", name, len(requests()))
 		}
 	}
 	client, _ := changedBy(t, 404, refusal(404, `deployments.apps "web" not found`))
