@@ -45,7 +45,7 @@ func TestARefusalIsNotified(t *testing.T) {
 			t.Error("the client is told that it is connected to a port on which nothing listens")
 		}
 		d.WaitNotification(t, "of the refused connection", func(n desktoptest.Notification) bool {
-			return strings.Contains(n.Body, "refused.default.svc") && strings.Contains(n.Body, "istens on port")
+			return strings.Contains(n.Body, "refused.default.svc") && strings.Contains(n.Body, "Nothing is listening on port")
 		})
 	})
 }

@@ -47,11 +47,11 @@ func TestARefusalIsARefusal(t *testing.T) {
 			}
 		}
 		got := p.overHTTP().get("refused.default.svc")
-		if !strings.Contains(got.failure, "502") || !strings.Contains(got.failure, "othing listens on port") {
+		if !strings.Contains(got.failure, "502") || !strings.Contains(got.failure, "othing is listening on port") {
 			t.Errorf("over HTTP: %q", got.failure)
 		}
 		out, err := p.run("doctor", "demo", "refused.default.svc:80")
-		if err == nil || !strings.Contains(out, "othing listens on port") {
+		if err == nil || !strings.Contains(out, "othing is listening on port") {
 			t.Errorf("doctor: %v\n%s", err, out)
 		}
 		for i, conn := range alive {
