@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -102,7 +103,8 @@ func (s Server) status(snapshot session.Snapshot) Status {
 		traffic = s.Traffic()
 	}
 	status := Status{
-		Program: s.Program, Version: snapshot.Version, Contexts: []Context{}, Problems: snapshot.Problems, Sources: snapshot.Sources,
+		Program: s.Program, Version: snapshot.Version, Contexts: []Context{},
+		Problems: slices.Concat(snapshot.SettingsProblems, snapshot.Problems), Sources: snapshot.Sources,
 	}
 	for _, state := range snapshot.Contexts {
 		c := newContext(state)

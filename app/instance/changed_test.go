@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +55,39 @@ func TestAChangeOfTheSettingsIsReportedAlsoIfTheModelIsTheSame(t *testing.T) {
 		if _, there := p.Settings.Upstreams()["corp"]; there {
 			return
 		}
+	}
+}
+
+// The menu says in which of them to look, and offers to open it.
+func TestProblemsOfTheSettingsAreNotTheKubeconfigs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte("colour: blue\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, damage, err := settings.Open(t.TempDir())
+	if err := errors.Join(err, damage); err != nil {
+		t.Fatal(err)
+	}
+	p := &Instance{Store: store, Files: Files{Settings: settings.Load(store, file)}, Gateways: gateway.New(gateway.Config{}), Log: zerolog.Nop()}
+	p.Kubeconfig.Store(&kubeconfig.Config{Problems: []kubeconfig.Problem{{File: "/k", Err: errors.New("it is none")}}})
+	model := p.NewModel(session.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- model.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	if err := p.UpdateModel(ctx, model); err != nil {
+		t.Fatal(err)
+	}
+	s := model.Snapshot()
+	if len(s.SettingsProblems) != 1 || !strings.Contains(s.SettingsProblems[0], "colour") {
+		t.Errorf("problems of the settings: %q", s.SettingsProblems)
+	}
+	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "it is none") {
+		t.Errorf("problems of the kubeconfig: %q", s.Problems)
 	}
 }

@@ -101,7 +101,9 @@ func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) erro
 	for _, c := range k.Contexts {
 		entries = append(entries, entryOf(c, p.Settings.Effective(c.Name), stamps))
 	}
-	return model.Do(ctx, session.SetContexts{Entries: entries, Problems: p.Problems(), Sources: sources(k.Files)})
+	return model.Do(ctx, session.SetContexts{
+		Entries: entries, Problems: p.KubeconfigProblems(), SettingsProblems: p.SettingsProblems(), Sources: sources(k.Files),
+	})
 }
 
 // NewGateways returns the gateways of this instance. failed is a gateway.Config's Failed, or nil.

@@ -183,6 +183,9 @@ func randomSnapshot(random *rand.Rand) session.Snapshot {
 	for range random.IntN(3) * random.IntN(5) {
 		s.Problems = append(s.Problems, strings.Repeat("wrong ", 1+random.IntN(50)))
 	}
+	for range random.IntN(3) * random.IntN(5) {
+		s.SettingsProblems = append(s.SettingsProblems, strings.Repeat("wrong ", 1+random.IntN(50)))
+	}
 	return s
 }
 

@@ -38,7 +38,7 @@ func Build(s session.Snapshot, extras Extras) []Item {
 	if s.Version > 0 && len(s.Contexts) == 0 {
 		head = append(head, noContexts(s.Sources)...)
 	}
-	head = append(head, problems(s)...)
+	head = append(head, problems(s, x)...)
 	foot := foot(s, x)
 	limit := MaxRows
 	if x.Lines > 0 {
@@ -59,24 +59,35 @@ func noContexts(sources []string) []Item {
 	return []Item{submenu("sources", "No contexts found in", items)}
 }
 
-// problems returns the row of what is wrong with the kubeconfig as a whole.
-func problems(s session.Snapshot) []Item {
-	var items []Item
-	for i, sentence := range firstFew(s.Problems) {
-		items = append(items, paragraph(fmt.Sprint("problem/", i), sentence)...)
-	}
-	if items == nil {
-		return nil
-	}
-	if more := len(s.Problems) - len(firstFew(s.Problems)); more > 0 {
-		items = append(items, line("problem/more", fmt.Sprintf("…and %d more: fairlead list", more)))
+// problems returns the rows of what is wrong with the settings and with the kubeconfig as a whole.
+func problems(s session.Snapshot, x view) []Item {
+	var settings, kubeconfig []Item
+	if x.Settings {
+		settings = []Item{openSettings("settings-problems/open")}
 	}
 	if len(s.Sources) == 1 {
 		open := openKubeconfig("", s.Sources[0])
 		open.ID = "problems/open"
-		items = append(items, separator("problems"), open)
+		kubeconfig = []Item{open}
 	}
-	item := submenu("problems", counted("Problems of the kubeconfig", len(s.Problems)), items)
+	return append(
+		problem("settings-problem", "Problems of the settings", s.SettingsProblems, "fairlead settings check", settings),
+		problem("problem", "Problems of the kubeconfig", s.Problems, "fairlead list", kubeconfig)...)
+}
+
+// problem returns the row of some sentences, with what can be done. command prints all of them.
+func problem(id, title string, sentences []string, command string, actions []Item) []Item {
+	var items []Item
+	for i, sentence := range firstFew(sentences) {
+		items = append(items, paragraph(fmt.Sprint(id, "/", i), sentence)...)
+	}
+	if items == nil {
+		return nil
+	}
+	if more := len(sentences) - len(firstFew(sentences)); more > 0 {
+		items = append(items, line(id+"/more", fmt.Sprintf("…and %d more: %s", more, command)))
+	}
+	item := submenu(id+"s", counted(title, len(sentences)), join(id+"s", items, actions))
 	item.Icon = string(session.SignAttention)
 	return []Item{item}
 }

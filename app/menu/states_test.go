@@ -134,6 +134,8 @@ func snapshots() map[string]session.Snapshot {
 		"problems": {Version: 1, Contexts: []session.State{{Name: "a", Phase: session.Off, Usable: true}}, Problems: []string{
 			"/one: no", "/two: no", "/three: no", "/four: no", "/" + strings.Repeat("deep/", 40) + "config: line 12: mapping values are not allowed here", "/six: no", "/seven: no",
 		}},
+		"settings-problems": {Version: 1, Contexts: []session.State{{Name: "a", Phase: session.Off, Usable: true}}, Sources: []string{"/home/someone/.kube/config"},
+			Problems: []string{"/one: no"}, SettingsProblems: []string{"/c.yaml:8: 127.0.0.1:8090 is an address of demo already (line 6)"}},
 		"hostile-names": {Version: 1, Contexts: []session.State{
 			{Name: arn, Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080")},
 			{Name: "gke_my-proj_europe-west1_prod & more", Phase: session.Off, Usable: true},

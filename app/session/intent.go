@@ -60,9 +60,10 @@ type AutoOff struct {
 // turned off, without saving that, and disappears when it has stopped. When it comes back it is turned on again, unless
 // it is a production one or the user has turned it or everything off meanwhile.
 type SetContexts struct {
-	Entries  []Entry
-	Problems []string // what is wrong with the kubeconfig as a whole, one sentence each
-	Sources  []string // the files that were searched
+	Entries          []Entry
+	Problems         []string // what is wrong with the kubeconfig as a whole, one sentence each
+	SettingsProblems []string // and with the settings
+	Sources          []string // the files that were searched
 }
 
 // Entry is one context of the kubeconfig. Only Name is required.
@@ -169,7 +170,7 @@ func (i AutoOff) apply(m *Manager) error {
 
 func (i SetContexts) apply(m *Manager) error {
 	m.known = true
-	m.problems, m.sources = slices.Clone(i.Problems), slices.Clone(i.Sources)
+	m.problems, m.settingsProblems, m.sources = slices.Clone(i.Problems), slices.Clone(i.SettingsProblems), slices.Clone(i.Sources)
 	before := m.sessions
 	were := make(map[string]*session, len(before))
 	for _, s := range before {

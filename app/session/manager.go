@@ -74,15 +74,16 @@ type Manager struct {
 	desired       *desiredQueue
 
 	// Owned by the goroutine in Run.
-	sessions  []*session
-	awaited   map[string]bool // names of contexts to switch on once they exist and can be used
-	chosen    map[string]bool // names of contexts that the user switched on or off in this run
-	saved     map[string]bool // names of contexts that an earlier run saved as on, and that this one has not saved since
-	problems  []string
-	sources   []string
-	known     bool // SetContexts was applied
-	stopping  bool
-	abandoned map[*run]string // runs that did not end in time, with their context's name
+	sessions         []*session
+	awaited          map[string]bool // names of contexts to switch on once they exist and can be used
+	chosen           map[string]bool // names of contexts that the user switched on or off in this run
+	saved            map[string]bool // names of contexts that an earlier run saved as on, and that this one has not saved since
+	problems         []string
+	settingsProblems []string
+	sources          []string
+	known            bool // SetContexts was applied
+	stopping         bool
+	abandoned        map[*run]string // runs that did not end in time, with their context's name
 
 	published sync.Mutex // guards the fields below
 	snapshot  Snapshot

@@ -84,9 +84,9 @@ func (s State) Word() string {
 }
 
 // Sign returns the most urgent sign of the contexts that are not off: an entry that cannot be used does not need the user
-// as long as it is not wanted. If there are no contexts because the kubeconfig is wrong, it is SignAttention.
+// as long as it is not wanted. If there are no contexts and something is wrong with the kubeconfig or the settings, it is SignAttention.
 func (s Snapshot) Sign() Sign {
-	if len(s.Contexts) == 0 && len(s.Problems) > 0 {
+	if len(s.Contexts) == 0 && len(s.Problems)+len(s.SettingsProblems) > 0 {
 		return SignAttention
 	}
 	signs := Signs()

@@ -92,16 +92,18 @@ func (a State) equal(b State) bool {
 
 // Snapshot is the whole state at one moment. It is shared and must not be modified.
 type Snapshot struct {
-	Version  uint64   // grows with each change, so two snapshots of a Manager are the same if it is; 0 before the contexts are known
-	Contexts []State  // in the kubeconfig's order
-	Problems []string // what is wrong with the kubeconfig, one sentence each
-	Sources  []string // the files that were searched for contexts
+	Version          uint64   // grows with each change, so two snapshots of a Manager are the same if it is; 0 before the contexts are known
+	Contexts         []State  // in the kubeconfig's order
+	Problems         []string // what is wrong with the kubeconfig, one sentence each
+	SettingsProblems []string // and with the settings
+	Sources          []string // the files that were searched for contexts
 }
 
 // equal reports whether s and other are the same but for their Version.
 func (s Snapshot) equal(other Snapshot) bool {
 	return slices.EqualFunc(s.Contexts, other.Contexts, State.equal) &&
 		slices.Equal(s.Problems, other.Problems) &&
+		slices.Equal(s.SettingsProblems, other.SettingsProblems) &&
 		slices.Equal(s.Sources, other.Sources)
 }
 
@@ -146,7 +148,10 @@ func (m *Manager) latest() (Snapshot, <-chan struct{}) {
 
 // publish makes the state visible if it differs from the last snapshot.
 func (m *Manager) publish() {
-	next := Snapshot{Contexts: make([]State, 0, len(m.sessions)), Problems: m.problems, Sources: m.sources}
+	next := Snapshot{
+		Contexts: make([]State, 0, len(m.sessions)),
+		Problems: m.problems, SettingsProblems: m.settingsProblems, Sources: m.sources,
+	}
 	for _, s := range m.sessions {
 		next.Contexts = append(next.Contexts, s.state())
 	}
