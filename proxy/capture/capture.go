@@ -1,6 +1,6 @@
 // Package capture accepts the connections of programs whose packets all arrive at one device, such as a TUN device that is
-// their only route. A TCP stack in this process answers for every address. The caller of Accept then accepts or refuses
-// each connection, and only then is the client answered, as the target itself would answer.
+// their only route. A TCP stack in this process answers for every address. The caller accepts or refuses each connection,
+// and only then is the client answered, as the target itself would answer.
 //
 // Datagrams to port 53 are questions for a Resolver. All other datagrams, and pings, are answered as unreachable.
 package capture
@@ -63,8 +63,7 @@ type Config struct {
 	Departed func(client, local netip.AddrPort) bool
 }
 
-// A Net is the far side of a device: all addresses that its programs can reach. It is a net.Listener of their connections,
-// each of which is a *Conn with the address that it is for as its LocalAddr.
+// A Net is the far side of a device: all addresses that its programs can reach. Listener accepts their connections.
 type Net struct {
 	config   Config
 	stack    *stack.Stack
@@ -148,17 +147,8 @@ func (n *Net) Run(ctx context.Context) error {
 	return fmt.Errorf("read packets: %w", err)
 }
 
-// Accept returns the next connection. Its client waits for Conn.Accept or Conn.Refuse.
-func (n *Net) Accept() (net.Conn, error) {
-	select {
-	case c := <-n.accepted:
-		return c, nil
-	case <-n.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Listener returns n as a listener whose Close ends Accept, and nothing else.
+// Listener returns a listener for the connections of n. Each is a *Conn with the address that the client connects to as its
+// LocalAddr, and its client waits for Conn.Accept or Conn.Refuse. Closing the listener ends its Accept, and nothing else.
 func (n *Net) Listener() net.Listener { return &listener{net: n, closed: make(chan struct{})} }
 
 type listener struct {

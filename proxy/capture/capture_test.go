@@ -142,7 +142,7 @@ type dialled struct {
 
 func accept(t *testing.T, n *Net) *Conn {
 	t.Helper()
-	conn, err := n.Accept()
+	conn, err := n.Listener().Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestUnreachables(t *testing.T) {
 	go func() {
 		defer close(refusing)
 		for {
-			c, err := n.Accept()
+			c, err := n.Listener().Accept()
 			if err != nil {
 				return
 			}
@@ -479,7 +479,7 @@ func FuzzPackets(f *testing.F) {
 	}()
 	go func() {
 		for {
-			c, err := n.Accept()
+			c, err := n.Listener().Accept()
 			if err != nil {
 				return
 			}
