@@ -15,12 +15,15 @@ const ttl = 64
 // maxQuote bounds what an unreachable quotes, so that it fits the smallest MTU of IPv6.
 const maxQuote = header.IPv6MinimumMTU - header.IPv6MinimumSize - header.ICMPv6MinimumSize
 
-// A reason is why something cannot be reached, as ICMP has it.
-type reason int
+// A reason is why something cannot be reached, as the code of an ICMP message.
+type reason struct {
+	v4 header.ICMPv4Code
+	v6 header.ICMPv6Code
+}
 
-const (
-	portUnreachable reason = iota // a connected socket gets ECONNREFUSED
-	hostUnreachable               // EHOSTUNREACH
+var (
+	portUnreachable = reason{header.ICMPv4PortUnreachable, header.ICMPv6PortUnreachable}    // a connected socket gets ECONNREFUSED
+	hostUnreachable = reason{header.ICMPv4HostUnreachable, header.ICMPv6AddressUnreachable} // EHOSTUNREACH
 )
 
 // quote copies the headers of a packet, as far as an unreachable quotes them.
@@ -32,32 +35,24 @@ func quote(p *stack.PacketBuffer) []byte {
 // destination. The destination itself sends it. It returns nil if quoted is not a packet.
 func unreachable(quoted []byte, why reason) []byte {
 	quoted = quoted[:min(len(quoted), maxQuote)]
-	switch protocol, _ := protocolOf(quoted); protocol {
-	case header.IPv4ProtocolNumber:
-		if len(quoted) < header.IPv4MinimumSize {
-			return nil
-		}
-		from := header.IPv4(quoted)
-		code := map[reason]header.ICMPv4Code{portUnreachable: header.ICMPv4PortUnreachable, hostUnreachable: header.ICMPv4HostUnreachable}[why]
-		p := newIPv4(from.DestinationAddress(), from.SourceAddress(), header.ICMPv4ProtocolNumber, header.ICMPv4MinimumSize+len(quoted))
+	switch protocol, _ := protocolOf(quoted); {
+	case protocol == header.IPv4ProtocolNumber && len(quoted) >= header.IPv4MinimumSize:
+		ip := header.IPv4(quoted)
+		p := newIPv4(ip.DestinationAddress(), ip.SourceAddress(), header.ICMPv4ProtocolNumber, header.ICMPv4MinimumSize+len(quoted))
 		message := header.ICMPv4(p[header.IPv4MinimumSize:])
 		message.SetType(header.ICMPv4DstUnreachable)
-		message.SetCode(code)
-		copy(message[header.ICMPv4MinimumSize:], quoted)
-		message.SetChecksum(^checksum.Checksum(message, 0))
+		message.SetCode(why.v4)
+		copy(message.Payload(), quoted)
+		message.SetChecksum(header.ICMPv4Checksum(message, 0))
 		return p
-	case header.IPv6ProtocolNumber:
-		if len(quoted) < header.IPv6MinimumSize {
-			return nil
-		}
-		from := header.IPv6(quoted)
-		code := map[reason]header.ICMPv6Code{portUnreachable: header.ICMPv6PortUnreachable, hostUnreachable: header.ICMPv6AddressUnreachable}[why]
-		p := newIPv6(from.DestinationAddress(), from.SourceAddress(), header.ICMPv6ProtocolNumber, header.ICMPv6MinimumSize+len(quoted))
+	case protocol == header.IPv6ProtocolNumber && len(quoted) >= header.IPv6MinimumSize:
+		ip := header.IPv6(quoted)
+		p := newIPv6(ip.DestinationAddress(), ip.SourceAddress(), header.ICMPv6ProtocolNumber, header.ICMPv6MinimumSize+len(quoted))
 		message := header.ICMPv6(p[header.IPv6MinimumSize:])
 		message.SetType(header.ICMPv6DstUnreachable)
-		message.SetCode(code)
-		copy(message[header.ICMPv6MinimumSize:], quoted)
-		message.SetChecksum(header.ICMPv6Checksum(header.ICMPv6ChecksumParams{Header: message, Src: from.DestinationAddress(), Dst: from.SourceAddress()}))
+		message.SetCode(why.v6)
+		copy(message.Payload(), quoted)
+		message.SetChecksum(header.ICMPv6Checksum(header.ICMPv6ChecksumParams{Header: message, Src: ip.DestinationAddress(), Dst: ip.SourceAddress()}))
 		return p
 	}
 	return nil
