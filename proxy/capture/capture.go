@@ -7,7 +7,6 @@ package capture
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -276,6 +275,3 @@ func (n *Net) filter(packet []byte) bool {
 	}
 	return isControl
 }
-
-// errDevice is the error for a device that ended by itself.
-var errDevice = errors.New("the device was closed")

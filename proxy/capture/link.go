@@ -2,6 +2,7 @@ package capture
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"sync"
 
@@ -25,6 +26,9 @@ type link struct {
 	mutex      sync.RWMutex
 	dispatcher stack.NetworkDispatcher
 }
+
+// errDevice is the error for a device that ended by itself.
+var errDevice = errors.New("the device was closed")
 
 // read hands the device's packets to the stack until the device fails.
 func (l *link) read() error {
