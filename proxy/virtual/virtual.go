@@ -16,14 +16,13 @@ const maxNames = 1 << 16
 // it is used.
 type Table struct {
 	v4, v6 netip.Prefix
-	first  uint32 // the lowest number of a name
 	size   int
 
 	mutex   sync.Mutex
 	names   map[string]*list.Element
 	numbers map[uint32]*list.Element
 	used    *list.List // of *entry, the one used last at the front
-	next    uint32
+	next    uint32     // the lowest number that no name has had
 }
 
 // An entry is a name and the number of its addresses in their ranges.
@@ -43,7 +42,7 @@ func New(v4, v6 netip.Prefix, reserved uint32) (*Table, error) {
 	// The last address of a range is its broadcast address.
 	size := min(1<<bits-1-int(reserved), maxNames)
 	return &Table{
-		v4: v4, v6: v6, first: reserved, size: size, next: reserved,
+		v4: v4, v6: v6, size: size, next: reserved,
 		names: map[string]*list.Element{}, numbers: map[uint32]*list.Element{}, used: list.New(),
 	}, nil
 }
@@ -58,7 +57,7 @@ func (t *Table) Addresses(name string) (v4, v6 netip.Addr) {
 	} else {
 		at = t.add(name)
 	}
-	return t.at(at.Value.(*entry).number)
+	return t.At(at.Value.(*entry).number)
 }
 
 // add gives a name a number. The caller holds the mutex.
@@ -78,10 +77,7 @@ func (t *Table) add(name string) *list.Element {
 }
 
 // At returns the addresses with a number, such as a reserved one.
-func (t *Table) At(number uint32) (v4, v6 netip.Addr) { return t.at(number) }
-
-// at returns the addresses with a number.
-func (t *Table) at(number uint32) (v4, v6 netip.Addr) {
+func (t *Table) At(number uint32) (v4, v6 netip.Addr) {
 	four, six := t.v4.Addr().As4(), t.v6.Addr().As16()
 	binary.BigEndian.PutUint32(four[:], binary.BigEndian.Uint32(four[:])+number)
 	binary.BigEndian.PutUint32(six[12:], binary.BigEndian.Uint32(six[12:])+number)
@@ -101,11 +97,13 @@ func (t *Table) Name(a netip.Addr) (string, bool) {
 			return "", false
 		}
 		number = binary.BigEndian.Uint32(six[12:]) - binary.BigEndian.Uint32(base[12:])
+	default:
+		return "", false
 	}
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	at, known := t.numbers[number]
-	if !known || number < t.first {
+	if !known {
 		return "", false
 	}
 	t.used.MoveToFront(at)

@@ -37,6 +37,20 @@ func TestANameKeepsItsAddresses(t *testing.T) {
 	}
 }
 
+// Without reserved addresses, the first name has number 0, and only the addresses of the ranges stand for it.
+func TestAnAddressOutsideTheRangesHasNoName(t *testing.T) {
+	table, err := New(netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("fd00:1::/64"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.Addresses("first")
+	for address, want := range map[string]bool{"198.18.0.0": true, "fd00:1::": true, "192.0.2.1": false, "fd00:2::": false} {
+		if name, ok := table.Name(netip.MustParseAddr(address)); ok != want {
+			t.Errorf("%s is %q, %t", address, name, ok)
+		}
+	}
+}
+
 // When all addresses are given out, the name that was not used for longest loses its own.
 func TestAddressesAreGivenBack(t *testing.T) {
 	table := table(t, "192.0.2.0/28") // 4 are reserved, and one is that of broadcasts
