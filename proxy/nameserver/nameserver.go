@@ -88,8 +88,11 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) })()
 	for {
 		_ = conn.SetDeadline(time.Now().Add(idleTime)) // fails only on a closed connection, as the next read does
+		if ctx.Err() != nil {
+			return // it ended during the last answer, and the deadline that it set is gone
+		}
 		var size [2]byte
-		if _, err := io.ReadFull(conn, size[:]); err != nil || ctx.Err() != nil {
+		if _, err := io.ReadFull(conn, size[:]); err != nil {
 			return
 		}
 		length := binary.BigEndian.Uint16(size[:])

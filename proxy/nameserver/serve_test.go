@@ -179,6 +179,56 @@ func TestAServerThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// cutConn is a connection that closes cut when its reads and writes are ended.
+type cutConn struct {
+	net.Conn
+	cut chan struct{}
+}
+
+func (c cutConn) SetDeadline(t time.Time) error {
+	err := c.Conn.SetDeadline(t)
+	if t.Equal(past) {
+		close(c.cut)
+	}
+	return err
+}
+
+// slow is a Source whose answer takes until cut is closed.
+type slow struct {
+	fixed
+	asked chan<- struct{}
+	cut   <-chan struct{}
+}
+
+func (s slow) Addresses(context.Context, string) ([]netip.Addr, error) {
+	close(s.asked)
+	<-s.cut
+	return nil, context.Canceled
+}
+
+// A server that ends while it answers does not wait for another question.
+func TestAConnectionEndsAfterTheLastAnswer(t *testing.T) {
+	asked, cut, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	client, server := net.Pipe()
+	defer client.Close()
+	go func() { defer close(done); New(slow{asked: asked, cut: cut}, 0).ServeConn(ctx, cutConn{server, cut}) }()
+	conn := &dns.Conn{Conn: client}
+	if err := conn.WriteMsg(question("web.test.", dns.TypeA)); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	began := time.Now()
+	cancel()
+	if a, err := conn.ReadMsg(); err != nil || a.Rcode != dns.RcodeServerFailure {
+		t.Errorf("the last answer is %v, %v", a, err)
+	}
+	<-done
+	if took := time.Since(began); took > idleTime/2 {
+		t.Errorf("it has ended after %s", took)
+	}
+}
+
 // More connections than there is room for are closed; those that are open are served.
 func TestConnectionsAreBounded(t *testing.T) {
 	at := serving(t, New(fixed{}, 0))
