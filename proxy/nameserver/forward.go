@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -20,10 +19,11 @@ func (s *Server) exchange() Exchange {
 	return s.others()
 }
 
-// forwarded returns another server's answer to a question, or that there is none. a is the answer with its question.
-func forwarded(ctx context.Context, exchange Exchange, a *dns.Msg, query []byte, stream bool) []byte {
+// forwarded returns another server's answer to a question, or that there is none. a is the answer with its question, and
+// limit is how large the answer may be.
+func forwarded(ctx context.Context, exchange Exchange, a *dns.Msg, query []byte, stream bool, limit int) []byte {
 	answer, err := exchange(ctx, query, stream)
-	if err == nil && isAnswer(answer, a) && (stream || len(answer) <= datagramOf(query)) {
+	if err == nil && len(answer) <= limit && parseAnswer(answer, a) != nil {
 		return answer
 	}
 	a.Rcode = dns.RcodeServerFailure
@@ -34,19 +34,13 @@ func forwarded(ctx context.Context, exchange Exchange, a *dns.Msg, query []byte,
 	return packed
 }
 
-// datagramOf returns how large an answer to a question may be in a datagram.
-func datagramOf(query []byte) int {
-	var q dns.Msg
-	if err := q.Unpack(query); err != nil || q.IsEdns0() == nil {
-		return dns.MinMsgSize
+// parseAnswer returns the message of an answer, or nil if it is not one to the question of a message.
+func parseAnswer(answer []byte, question *dns.Msg) *dns.Msg {
+	m := new(dns.Msg)
+	if m.Unpack(answer) != nil || !m.Response || m.Id != question.Id || len(m.Question) != 1 || m.Question[0] != question.Question[0] {
+		return nil
 	}
-	return max(dns.MinMsgSize, int(q.IsEdns0().UDPSize()))
-}
-
-// isAnswer reports whether an answer is one to the question of a.
-func isAnswer(answer []byte, a *dns.Msg) bool {
-	var m dns.Msg
-	return m.Unpack(answer) == nil && m.Response && m.Id == a.Id && len(m.Question) == 1 && m.Question[0] == a.Question[0]
+	return m
 }
 
 // resolve adds the records that another server has for name, the target of an alias. Without another server, the answer
@@ -62,9 +56,9 @@ func (s *Server) resolve(ctx context.Context, a *dns.Msg, name string) {
 	if err != nil {
 		return
 	}
-	var found dns.Msg
 	answer, err := exchange(ctx, query, true)
-	if err != nil || !isAnswer(answer, q) || found.Unpack(answer) != nil {
+	found := parseAnswer(answer, q)
+	if err != nil || found == nil {
 		a.Rcode = dns.RcodeServerFailure
 		return
 	}
@@ -111,16 +105,10 @@ func exchangeWith(ctx context.Context, server netip.AddrPort, query []byte, stre
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) })()
 	if stream {
-		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(query))), query...)); err != nil {
+		if err := writeMessage(conn, query); err != nil {
 			return nil, err
 		}
-		var size [2]byte
-		if _, err := io.ReadFull(conn, size[:]); err != nil {
-			return nil, err
-		}
-		answer := make([]byte, binary.BigEndian.Uint16(size[:]))
-		_, err := io.ReadFull(conn, answer)
-		return answer, err
+		return readMessage(conn, dns.MaxMsgSize)
 	}
 	if _, err := conn.Write(query); err != nil {
 		return nil, err

@@ -3,9 +3,7 @@ package nameserver
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -91,16 +89,8 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 		if ctx.Err() != nil {
 			return // it ended during the last answer, and the deadline that it set is gone
 		}
-		var size [2]byte
-		if _, err := io.ReadFull(conn, size[:]); err != nil {
-			return
-		}
-		length := binary.BigEndian.Uint16(size[:])
-		if length > maxQuery {
-			return
-		}
-		query := make([]byte, length)
-		if _, err := io.ReadFull(conn, query); err != nil {
+		query, err := readMessage(conn, maxQuery)
+		if err != nil {
 			return
 		}
 		answer := s.answer(ctx, query, true)
@@ -108,7 +98,7 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 			return
 		}
 		_ = conn.SetDeadline(time.Now().Add(idleTime))
-		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
+		if writeMessage(conn, answer) != nil {
 			return
 		}
 	}
@@ -136,20 +126,19 @@ func (s *Server) answer(ctx context.Context, query []byte, stream bool) []byte {
 		s.fill(ctx, a)
 		if a.Rcode == dns.RcodeRefused {
 			if exchange := s.exchange(); exchange != nil {
-				return forwarded(ctx, exchange, a, query, stream)
+				return forwarded(ctx, exchange, a, query, stream, limitOf(&q, stream))
 			}
 		}
 	}
-	limit := dns.MinMsgSize
+	limit := limitOf(&q, stream)
+	if !stream {
+		limit = min(limit, maxDatagram)
+	}
 	if opt := q.IsEdns0(); opt != nil {
-		limit = min(max(limit, int(opt.UDPSize())), maxDatagram)
 		a.SetEdns0(maxDatagram, false)
 		if opt.Version() != 0 {
 			a.Rcode, a.Answer = dns.RcodeBadVers, nil
 		}
-	}
-	if stream {
-		limit = dns.MaxMsgSize
 	}
 	a.Compress = true
 	a.Truncate(limit)
@@ -158,6 +147,17 @@ func (s *Server) answer(ctx context.Context, query []byte, stream bool) []byte {
 		return nil
 	}
 	return packed
+}
+
+// limitOf returns how large the answer to a question may be, as the client says.
+func limitOf(q *dns.Msg, stream bool) int {
+	switch opt := q.IsEdns0(); {
+	case stream:
+		return dns.MaxMsgSize
+	case opt != nil:
+		return max(dns.MinMsgSize, int(opt.UDPSize()))
+	}
+	return dns.MinMsgSize
 }
 
 // fill answers the question of a with the records of its name and, if that is an alias, of its targets.
