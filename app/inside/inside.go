@@ -69,23 +69,30 @@ func Run(ctx context.Context, c Config) (syscall.WaitStatus, error) {
 	if err != nil {
 		return none, err
 	}
+	return c.whileServing(ctx, c.Follow, func(g *gateway.Gateway) (syscall.WaitStatus, error) { return c.run(ctx, g, table) })
+}
+
+// whileServing calls run while the context's gateway serves and, unless it is nil, follow applies changes to it.
+func (c Config) whileServing(ctx context.Context, follow func(context.Context, *gateway.Gateway) error,
+	run func(*gateway.Gateway) (syscall.WaitStatus, error),
+) (status syscall.WaitStatus, err error) {
 	session, err := c.Gateways.Start(ctx, c.Context, false, func(error) {}) // the connections say what is wrong
 	if err != nil {
-		return none, err
+		return status, err
 	}
 	started := session.(*gateway.Gateway) // as Gateways makes it
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var gateways errgroup.Group
 	gateways.Go(func() error { return started.Serve(serving) })
-	if c.Follow != nil {
+	if follow != nil {
 		gateways.Go(func() error {
-			if err := c.Follow(serving, started); serving.Err() == nil {
+			if err := follow(serving, started); serving.Err() == nil {
 				return err
 			}
 			return nil
 		})
 	}
-	status, err := c.run(ctx, started, table)
+	status, err = run(started)
 	stop()
 	return status, errors.Join(err, gateways.Wait())
 }

@@ -9,23 +9,14 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sync/errgroup"
+	"fairlead/app/gateway"
 )
 
 // RunByVariables runs a program next to the context's proxy, which the variables that env returns lead to. It is for
 // systems on which Run cannot work, and for programs that read such variables. Of Config it uses Gateways, whose
 // context listens somewhere, Context, Path, Args and Started.
 func RunByVariables(ctx context.Context, c Config, env func() ([]string, error)) (status syscall.WaitStatus, err error) {
-	started, err := c.Gateways.Start(ctx, c.Context, false, func(error) {}) // the clients are told what is wrong
-	if err != nil {
-		return status, err
-	}
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var gateways errgroup.Group
-	gateways.Go(func() error { return started.Serve(serving) })
-	status, err = c.runWith(env)
-	stop()
-	return status, errors.Join(err, gateways.Wait())
+	return c.whileServing(ctx, nil, func(*gateway.Gateway) (syscall.WaitStatus, error) { return c.runWith(env) })
 }
 
 // runWith runs the program with variables.
