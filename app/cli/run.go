@@ -144,9 +144,6 @@ func lookProgram(program string) (string, error) {
 // ended returns the error for the end of a program.
 func ended(program string, status syscall.WaitStatus, err error) error {
 	failed, ok := errors.AsType[*netns.Error](err)
-	if notStarted, is := errors.AsType[*inside.NotStarted](err); is {
-		failed, ok = &netns.Error{Step: netns.StepProgram, Err: notStarted.Err}, true
-	}
 	switch {
 	case ok && failed.Step == netns.StepProgram && errors.Is(err, fs.ErrNotExist):
 		return &Ended{Status: statusNotFound, Err: fmt.Errorf("%s cannot be started: %w", program, failed.Err)}

@@ -10,11 +10,12 @@ import (
 	"syscall"
 
 	"fairlead/app/gateway"
+	"fairlead/app/netns"
 )
 
 // RunByVariables runs a program next to the context's proxy, which the variables that env returns lead to. It is for
 // systems on which Run cannot work, and for programs that read such variables. Of Config it uses Gateways, whose
-// context listens somewhere, Context, Path, Args and Started.
+// context listens somewhere, Context, Path, Args and Started. If it cannot start the program, the error is a *netns.Error.
 func RunByVariables(ctx context.Context, c Config, env func() ([]string, error)) (status syscall.WaitStatus, err error) {
 	return c.whileServing(ctx, nil, func(*gateway.Gateway) (syscall.WaitStatus, error) { return c.runWith(env) })
 }
@@ -27,7 +28,7 @@ func (c Config) runWith(env func() ([]string, error)) (status syscall.WaitStatus
 	}
 	cmd := &exec.Cmd{Path: c.Path, Args: c.Args, Env: variables, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	if err := cmd.Start(); err != nil {
-		return status, &NotStarted{err}
+		return status, &netns.Error{Step: netns.StepProgram, Err: err}
 	}
 	defer passSignals(cmd.Process)()
 	if c.Started != nil {
@@ -39,14 +40,6 @@ func (c Config) runWith(env func() ([]string, error)) (status syscall.WaitStatus
 	status, _ = cmd.ProcessState.Sys().(syscall.WaitStatus) // as it is on all systems that Fairlead runs on
 	return status, nil
 }
-
-// NotStarted is a program that cannot be started.
-type NotStarted struct{ Err error }
-
-func (e *NotStarted) Error() string { return e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *NotStarted) Unwrap() error { return e.Err }
 
 // passSignals passes signals that ask for an end on to the program, until stop is called. A terminal's own reaches both.
 func passSignals(program *os.Process) (stop func()) {
