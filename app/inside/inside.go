@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"syscall"
 	"time"
@@ -17,9 +16,7 @@ import (
 
 	"fairlead/app/gateway"
 	"fairlead/app/netns"
-	"fairlead/proxy"
 	"fairlead/proxy/capture"
-	"fairlead/proxy/hostport"
 	"fairlead/proxy/nameserver"
 	"fairlead/proxy/peer"
 	"fairlead/proxy/virtual"
@@ -170,22 +167,4 @@ func (c Config) search(g *gateway.Gateway) []string {
 		return domains
 	}
 	return append(domains, machineSearch()...)
-}
-
-// errNoSuchAddress is the error for an address of the range that stands for no name.
-var errNoSuchAddress = errors.New("no name has this address")
-
-// target returns the target of a captured connection.
-func (s *source) target(conn net.Conn) (proxy.Target, error) {
-	to := conn.LocalAddr().(*net.TCPAddr).AddrPort() // as package capture makes it
-	if host4, host6 := s.table.At(hostNumber); to.Addr() == host4 || to.Addr() == host6 {
-		return hostport.New(gateway.HostName, int(to.Port()))
-	}
-	if name, ok := s.table.Name(to.Addr()); ok {
-		return hostport.New(name, int(to.Port()))
-	}
-	if s.table.Contains(to.Addr()) {
-		return proxy.Target{}, errNoSuchAddress
-	}
-	return hostport.New(to.Addr().String(), int(to.Port()))
 }

@@ -8,18 +8,42 @@ import (
 	"strings"
 
 	"fairlead/app/gateway"
+	"fairlead/proxy"
 	"fairlead/proxy/hostport"
 	"fairlead/proxy/nameserver"
 	"fairlead/proxy/virtual"
 )
 
-// A source answers the program's questions about names. Every name that exists gets an address of the table, so that a
-// connection to the address is one to the name.
+// A source answers the program's questions about names, and finds the targets of its connections. Every name that exists
+// gets an address of the table, so that a connection to the address is one to the name.
 type source struct {
 	gateway     *gateway.Gateway
 	table       *virtual.Table
 	ipv6        bool
 	onlyCluster bool
+}
+
+// errNoSuchAddress is the error for an address of the range that stands for no name.
+var errNoSuchAddress = errors.New("no name has this address")
+
+// target returns the target of a captured connection.
+func (s *source) target(conn net.Conn) (proxy.Target, error) {
+	to := conn.LocalAddr().(*net.TCPAddr).AddrPort() // as package capture makes it
+	if name, ok := s.name(to.Addr()); ok {
+		return hostport.New(name, int(to.Port()))
+	}
+	if s.table.Contains(to.Addr()) {
+		return proxy.Target{}, errNoSuchAddress
+	}
+	return hostport.New(to.Addr().String(), int(to.Port()))
+}
+
+// name returns the name that an address of the range stands for, and false if it stands for none.
+func (s *source) name(address netip.Addr) (string, bool) {
+	if v4, v6 := s.table.At(hostNumber); address == v4 || address == v6 {
+		return gateway.HostName, true
+	}
+	return s.table.Name(address)
 }
 
 // Addresses implements nameserver.Source.
@@ -69,7 +93,7 @@ func (s *source) Other(ctx context.Context, name string) error {
 // Services implements nameserver.Source.
 func (s *source) Services(ctx context.Context, name string) ([]nameserver.Service, error) {
 	service, host, ok := strings.Cut(name, "._tcp.")
-	if port, found := strings.CutPrefix(service, "_"); ok && found && port != "" {
+	if port, isService := strings.CutPrefix(service, "_"); ok && isService && port != "" {
 		instances, inCluster, err := s.gateway.Instances(ctx, host, port)
 		if inCluster {
 			var found []nameserver.Service
@@ -103,13 +127,10 @@ func missing(err error) error {
 
 // Names implements nameserver.Source.
 func (s *source) Names(ctx context.Context, address netip.Addr) ([]string, error) {
-	host4, host6 := s.table.At(hostNumber)
-	name, known := s.table.Name(address)
+	name, known := s.name(address)
 	switch {
 	case known:
 		return []string{name}, nil
-	case address == host4, address == host6:
-		return []string{gateway.HostName}, nil
 	case address.IsLoopback():
 		return []string{"localhost"}, nil
 	case s.table.Contains(address), address.IsPrivate(), !address.IsGlobalUnicast():
