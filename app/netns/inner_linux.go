@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -44,7 +43,7 @@ func Inner() error {
 	if m, _, err := w.receive(); err != nil || !m.Go {
 		return nil // the caller is gone, or gave up after a failure
 	}
-	passSignals()
+	catch(make(chan os.Signal, 1)) // nothing reads them: the caller sends them to the program
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
 		Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
@@ -123,17 +122,6 @@ func dropRights() error {
 	}
 	// Set-user-ID programs cannot get another user's rights here. With this setting they can tell why.
 	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-}
-
-// passSignals keeps signals that concern the program from ending the helper. Ignored signals stay ignored, also in the
-// program.
-func passSignals() {
-	taken := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM} {
-		if !signal.Ignored(s) {
-			signal.Notify(taken, s) // nothing reads it
-		}
-	}
 }
 
 // reap waits for children until the one with that PID has ended, and returns its status. If pid is 0, it waits for all.

@@ -9,16 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PassSignals passes signals for this process on to the program, until stop is called. A terminal sends its own to both.
-func (p *Process) PassSignals() (stop func()) {
-	received := make(chan os.Signal, 16)
-	for _, s := range []os.Signal{
-		syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM,
-	} {
-		if !signal.Ignored(s) { // then the program ignores it, too
+// passed are the signals that concern the program.
+var passed = []os.Signal{
+	syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM,
+}
+
+// catch keeps the signals that concern the program from ending this process, and sends them to received. Ignored signals
+// stay ignored, also in the program.
+func catch(received chan<- os.Signal) {
+	for _, s := range passed {
+		if !signal.Ignored(s) {
 			signal.Notify(received, s)
 		}
 	}
+}
+
+// PassSignals passes signals for this process on to the program, until stop is called. A terminal sends its own to both.
+func (p *Process) PassSignals() (stop func()) {
+	received := make(chan os.Signal, 16)
+	catch(received)
 	ended := make(chan struct{})
 	var passing sync.WaitGroup
 	passing.Go(func() {
@@ -27,7 +36,7 @@ func (p *Process) PassSignals() (stop func()) {
 			case s := <-received:
 				fromTerminal := s == syscall.SIGINT || s == syscall.SIGQUIT
 				if number, ok := s.(syscall.Signal); ok && !(fromTerminal && inForeground()) {
-					_ = p.Signal(number) // fails if the program has ended
+					_ = syscall.Kill(p.pid, number) // fails if the program has ended
 				}
 			case <-ended:
 				return

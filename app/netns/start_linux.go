@@ -138,9 +138,6 @@ func (p *Process) Wait() (syscall.WaitStatus, error) {
 	return syscall.WaitStatus(m.Status), err
 }
 
-// Signal sends a signal to the program.
-func (p *Process) Signal(s syscall.Signal) error { return syscall.Kill(p.pid, s) }
-
 // Close ends the helper and everything that still runs in the namespaces.
 func (p *Process) Close() {
 	_ = p.wire.conn.Close() // the helper takes that for our end

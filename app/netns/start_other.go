@@ -30,9 +30,6 @@ func (p *Process) Run() error { return errors.ErrUnsupported }
 // Wait returns errors.ErrUnsupported.
 func (p *Process) Wait() (status syscall.WaitStatus, err error) { return status, errors.ErrUnsupported }
 
-// Signal returns errors.ErrUnsupported.
-func (p *Process) Signal(syscall.Signal) error { return errors.ErrUnsupported }
-
 // Close does nothing.
 func (p *Process) Close() {}
 
