@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/app/session"
+	"fairlead/build/testport"
 	"fairlead/proxy/hostport"
 )
 
@@ -32,15 +33,10 @@ func writeSettings(t *testing.T, g *Gateways, text string) {
 	}
 }
 
-// freeAddress returns a loopback address whose port is free.
+// freeAddress returns a loopback address whose port is free in TCP, and is given to no connection meanwhile.
 func freeAddress(t *testing.T) netip.AddrPort {
 	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return netip.MustParseAddrPort(ln.Addr().String())
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(testport.Free(t)))
 }
 
 func forwardOf(p *Gateway) session.Endpoint {

@@ -3,19 +3,11 @@ package gateway
 import (
 	"context"
 	"net"
-	"net/netip"
 	"testing"
 	"time"
 
 	"fairlead/app/session"
-	"fairlead/build/testport"
 )
-
-// portOutOfUse returns a loopback address whose port is free in TCP, and is given to no connection meanwhile.
-func portOutOfUse(t *testing.T) netip.AddrPort {
-	t.Helper()
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(testport.Free(t)))
-}
 
 // freeInBoth reports whether nothing listens at an address, in UDP and in TCP.
 func freeInBoth(t *testing.T, address string) (packets, connections bool) {
@@ -32,7 +24,7 @@ func freeInBoth(t *testing.T, address string) (packets, connections bool) {
 // A nameserver comes and goes with its context, and with the settings while the context is on.
 func TestANameserverListensWhileItsContextIsOn(t *testing.T) {
 	g := demoGateways(t, anyPort)
-	at, next := portOutOfUse(t), portOutOfUse(t)
+	at, next := freeAddress(t), freeAddress(t)
 	writeSettings(t, g, "contexts: {demo: {dns: "+at.String()+"}}\n")
 	ctx, off := context.WithCancel(t.Context())
 	p, served := startDemo(t, ctx, g)
@@ -61,7 +53,7 @@ func TestANameserverListensWhileItsContextIsOn(t *testing.T) {
 
 // A port that is taken for datagrams alone is said, holds no connections, and is opened once it is free.
 func TestATakenPortForDatagramsIsSaidAndTriedAgain(t *testing.T) {
-	taken, err := net.ListenPacket("udp4", portOutOfUse(t).String())
+	taken, err := net.ListenPacket("udp4", freeAddress(t).String())
 	if err != nil {
 		t.Fatal(err)
 	}
