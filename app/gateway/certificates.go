@@ -9,7 +9,7 @@ import (
 	"fairlead/app/settings"
 )
 
-// maxCertificate bounds the size of each certificate file of a listener, in bytes.
+// maxCertificate bounds the size of each certificate file, in bytes.
 const maxCertificate = 4 << 20
 
 // ListenerTLS returns the TLS configuration of a listener, from its certificate files.

@@ -17,7 +17,7 @@ import (
 // Those with empty names are not used.
 type clientFiles struct{ ca, cert, key string }
 
-// A clientCertificates has the TLS configurations of connections to servers, and reads their files again when they change.
+// clientCertificates has the TLS configurations of connections to servers, and reads their files again when they change.
 // The zero value has none. Its methods may be called by several goroutines.
 type clientCertificates struct {
 	mutex sync.Mutex
@@ -76,7 +76,7 @@ func clientTLS(files clientFiles) (*tls.Config, error) {
 	return config, nil
 }
 
-// An expiredError is a client certificate that is valid no more.
+// An expiredError is the error for a client certificate that has expired.
 type expiredError struct {
 	file  string
 	until time.Time
@@ -99,11 +99,11 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// checkCertificate returns why the first certificate in a file cannot be used, or nil.
-func checkCertificate(file string) error {
+// readCertificate returns what is in a certificate file. It returns an error if the first certificate cannot be used.
+func readCertificate(file string) ([]byte, error) {
 	text, err := ownfile.ReadAny(file, maxCertificate)
 	if err != nil {
-		return fmt.Errorf("the client certificate: %w", err)
+		return nil, fmt.Errorf("the client certificate: %w", err)
 	}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
@@ -111,21 +111,22 @@ func checkCertificate(file string) error {
 		}
 		own, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return fmt.Errorf("the client certificate: %s cannot be read: %w", file, err)
+			return nil, fmt.Errorf("the client certificate: %s cannot be read: %w", file, err)
 		}
 		if now := time.Now(); now.After(own.NotAfter) {
-			return &expiredError{file, own.NotAfter}
+			return nil, &expiredError{file, own.NotAfter}
 		} else if now.Before(own.NotBefore) {
-			return fmt.Errorf("the client certificate: %s is not valid before %s", file, own.NotBefore.Local().Format(time.DateTime))
+			return nil, fmt.Errorf("the client certificate: %s is not valid before %s", file, own.NotBefore.Local().Format(time.DateTime))
 		}
-		return nil
+		return text, nil
 	}
-	return fmt.Errorf("the client certificate: %s has no certificate in PEM", file)
+	return nil, fmt.Errorf("the client certificate: %s has no certificate in PEM", file)
 }
 
 // clientCertificate returns a certificate with its key.
 func clientCertificate(cert, key string) (tls.Certificate, error) {
-	if err := checkCertificate(cert); err != nil {
+	chain, err := readCertificate(cert)
+	if err != nil {
 		return tls.Certificate{}, err
 	}
 	text, err := ownfile.ReadAny(key, maxCertificate)
@@ -134,10 +135,6 @@ func clientCertificate(cert, key string) (tls.Certificate, error) {
 	}
 	if isEncrypted(text) {
 		return tls.Certificate{}, fmt.Errorf("the key of the client certificate: %s is encrypted, and Fairlead asks for no passphrase: openssl pkey -in FILE -out FILE decrypts it", key)
-	}
-	chain, err := ownfile.ReadAny(cert, maxCertificate)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("the client certificate: %w", err)
 	}
 	own, err := tls.X509KeyPair(chain, text)
 	switch {

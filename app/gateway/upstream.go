@@ -75,9 +75,9 @@ func WrongUpstream(u settings.Upstream, part string) error {
 	case "ca":
 		_, err = authorities(u.CA)
 	case "cert":
-		err = checkCertificate(u.Cert)
+		_, err = readCertificate(u.Cert)
 	case "key":
-		if u.Cert != "" && checkCertificate(u.Cert) == nil { // otherwise the error is about cert
+		if _, wrong := readCertificate(u.Cert); wrong == nil { // otherwise the error is about cert
 			_, err = clientCertificate(u.Cert, u.Key)
 		}
 	}
