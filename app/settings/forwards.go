@@ -78,14 +78,7 @@ func (p *parser) forwards(node *yaml.Node, one bool) *[]writtenEndpoint {
 	return p.endpoints(node, one, func(n *yaml.Node) (e Endpoint) {
 		e.Protocol = TCP
 		p.fields(n, "forwards", []field{
-			{"listen", func(n *yaml.Node) {
-				if e.Address = p.listenAddress(n); e.Address.Port() != 0 && !e.Address.Addr().IsValid() {
-					e.Address = netip.AddrPortFrom(loopback, e.Address.Port())
-				}
-				if e.Address.Addr().IsValid() && e.exposed() {
-					p.problem(n, "a forward cannot ask for a password, so it listens on this machine only: write %s", netip.AddrPortFrom(loopback, e.Address.Port()))
-				}
-			}},
+			{"listen", func(n *yaml.Node) { e.Address = p.loopbackAddress(n, "a forward cannot ask for a password") }},
 			{"to", func(n *yaml.Node) { e.To = p.target(n) }},
 			{"protocol", func(n *yaml.Node) { e.Protocol = p.protocol(n, TCP, HTTP) }},
 		})
@@ -112,8 +105,7 @@ func (p *parser) proxies(node *yaml.Node, one bool) *[]writtenEndpoint {
 
 // endpoints parses a list of endpoints, each by a function. What is wrong with one leaves that one out.
 func (p *parser) endpoints(node *yaml.Node, one bool, parse func(*yaml.Node) Endpoint) *[]writtenEndpoint {
-	if !one {
-		p.flaws = append(p.flaws, Problem{p.file, node.Line, "a port is one context's: it can stand below a full name only"})
+	if !p.ofOneContext(node, one) {
 		return nil
 	}
 	list := []writtenEndpoint{}
@@ -133,6 +125,14 @@ func (p *parser) endpoints(node *yaml.Node, one bool, parse func(*yaml.Node) End
 		}
 	})
 	return &list
+}
+
+// ofOneContext reports whether a node with a local port is for a single context, and adds a flaw if it is not.
+func (p *parser) ofOneContext(node *yaml.Node, one bool) bool {
+	if !one {
+		p.flaws = append(p.flaws, Problem{p.file, node.Line, "a port is one context's: it can stand below a full name only"})
+	}
+	return one
 }
 
 // has reports whether a mapping has a key.
@@ -163,6 +163,21 @@ func (v *values) listenAddress(node *yaml.Node) netip.AddrPort {
 	at, err := ParseListen(text)
 	if err != nil {
 		v.problem(node, "%s", err)
+	}
+	return at
+}
+
+// loopbackAddress parses a port of 127.0.0.1, or a loopback address with a port. reason begins the problem of any other
+// address.
+func (v *values) loopbackAddress(node *yaml.Node, reason string) netip.AddrPort {
+	at := v.listenAddress(node)
+	switch {
+	case at.Port() == 0:
+		return at // it is a problem already
+	case !at.Addr().IsValid():
+		return netip.AddrPortFrom(loopback, at.Port())
+	case !at.Addr().IsLoopback():
+		v.problem(node, "%s, so it listens on this machine only: write %s", reason, netip.AddrPortFrom(loopback, at.Port()))
 	}
 	return at
 }
