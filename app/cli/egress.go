@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -122,39 +121,33 @@ func EgressDeploy(ctx context.Context, o command.Options, name string) error {
 		if err != nil {
 			return err
 		}
-		files, err := upstreamFiles(o)
+		upstream, err := egressUpstream(o)
 		if err != nil {
 			return err
 		}
 		return t.inCluster(ctx, func(cluster *kube.Cluster) error {
 			e := t.egress(cluster, spec)
-			e.CA, e.Cert, e.Key = files[0], files[1], files[2]
+			e.CA, e.Cert, e.Key = upstream.CA, upstream.Cert, upstream.Key
 			return t.deploy(ctx, o, e.Resumed())
 		})
 	})
 }
 
-// upstreamFiles returns the paths of the files that the flags of EgressDeploy name: those of the authority, the certificate
-// and the key.
-func upstreamFiles(o command.Options) (files [3]string, err error) {
-	for i, file := range []string{o.UpstreamCA, o.UpstreamCert, o.UpstreamKey} {
-		if file == "" {
+// egressUpstream returns the upstream with the files that the flags of EgressDeploy name, once they can be read.
+func egressUpstream(o command.Options) (settings.Upstream, error) {
+	u := settings.Upstream{Name: settings.EgressName, CA: o.UpstreamCA, Cert: o.UpstreamCert, Key: o.UpstreamKey}
+	if err := makeAbsolute(&u.CA, &u.Cert, &u.Key); err != nil {
+		return u, err
+	}
+	for _, flag := range []struct{ part, file string }{{"ca", u.CA}, {"cert", u.Cert}, {"key", u.Key}} {
+		if flag.file == "" {
 			continue
 		}
-		if files[i], err = filepath.Abs(file); err != nil {
-			return files, err
+		if err := gateway.WrongUpstream(u, flag.part); err != nil {
+			return u, &command.UsageError{Err: fmt.Errorf("--%s: %w", flag.part, err)}
 		}
 	}
-	u := settings.Upstream{Name: settings.EgressName, CA: files[0], Cert: files[1], Key: files[2]}
-	for i, part := range []string{"ca", "cert", "key"} {
-		if files[i] == "" {
-			continue
-		}
-		if err := gateway.WrongUpstream(u, part); err != nil {
-			return files, &command.UsageError{Err: fmt.Errorf("--%s: %w", part, err)}
-		}
-	}
-	return files, nil
+	return u, nil
 }
 
 func (t egressTarget) deploy(ctx context.Context, o command.Options, e instance.Egress) error {

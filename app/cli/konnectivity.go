@@ -18,19 +18,25 @@ func useKonnectivity(p *instance.Instance, o command.Options, name string) error
 	if wrong := k.Wrong(); wrong != "" {
 		return &command.UsageError{Err: errors.New(wrong)}
 	}
-	for _, file := range []*string{&k.CA, &k.Cert, &k.Key} {
-		if *file == "" {
-			continue
-		}
-		full, err := filepath.Abs(*file)
-		if err != nil {
-			return err
-		}
-		*file = full
+	if err := makeAbsolute(&k.CA, &k.Cert, &k.Key); err != nil {
+		return err
 	}
 	if err := gateway.CheckKonnectivity(k); err != nil {
 		return &command.UsageError{Err: fmt.Errorf("--konnectivity-ca, --konnectivity-cert, --konnectivity-key: %w", err)}
 	}
 	p.Settings.UseKonnectivity(name, k)
+	return nil
+}
+
+// makeAbsolute makes the paths of files that the command line names absolute, except for empty ones.
+func makeAbsolute(paths ...*string) (err error) {
+	for _, path := range paths {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
 	return nil
 }
