@@ -41,10 +41,8 @@ func Forward(ctx context.Context, o command.Options, name string, wanted []comma
 	if err != nil {
 		return err
 	}
-	if o.Namespace != "" {
-		if err := p.Settings.UseNamespace(name, o.Namespace); err != nil {
-			return &command.UsageError{Err: err}
-		}
+	if err := useNamespace(p, o, name); err != nil {
+		return err
 	}
 	namespace := cmp.Or(p.Settings.Effective(name).Namespace, found.Namespace, defaultNamespace)
 	endpoints, err := endpointsOf(wanted, o, namespace)

@@ -92,10 +92,8 @@ func openRun(o command.Options, name string) (*instance.Instance, string, error)
 		return nil, "", &command.UsageError{Err: err}
 	}
 	found, err := checkNames(p, notEmpty(name))
-	if err == nil && o.Namespace != "" {
-		if err = p.Settings.UseNamespace(found[0], o.Namespace); err != nil {
-			err = &command.UsageError{Err: err}
-		}
+	if err == nil {
+		err = useNamespace(p, o, found...)
 	}
 	if err != nil {
 		p.Close()

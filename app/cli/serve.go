@@ -47,12 +47,8 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 			return err
 		}
 	}
-	if o.Namespace != "" {
-		for _, name := range names {
-			if err := p.Settings.UseNamespace(name, o.Namespace); err != nil {
-				return &command.UsageError{Err: err}
-			}
-		}
+	if err := useNamespace(p, o, names...); err != nil {
+		return err
 	}
 	model := p.NewModel(session.Config{ConfirmedOnce: true})
 	ctx, quit := context.WithCancel(ctx)
@@ -145,6 +141,19 @@ func checkNames(p *instance.Instance, names []string) ([]string, error) {
 		seen[name] = true
 	}
 	return unique, nil
+}
+
+// useNamespace gives contexts the namespace of the command line, if it names one.
+func useNamespace(p *instance.Instance, o command.Options, names ...string) error {
+	if o.Namespace == "" {
+		return nil
+	}
+	for _, name := range names {
+		if err := p.Settings.UseNamespace(name, o.Namespace); err != nil {
+			return &command.UsageError{Err: err}
+		}
+	}
+	return nil
 }
 
 // confirmProduction asks the user to confirm production contexts for a command that serves them in the foreground. Where
