@@ -292,12 +292,9 @@ func Unforward(ctx context.Context, o command.Options, name, what string) error 
 		if err != nil {
 			return err
 		}
-		var names []string
-		if name != "" {
-			names = []string{name}
-			if err := unknownContexts(names, status); err != nil {
-				return &command.UsageError{Err: err}
-			}
+		names := notEmpty(name)
+		if err := unknownContexts(names, status); err != nil {
+			return &command.UsageError{Err: err}
 		}
 		found := slices.DeleteFunc(forwardRows(status, names), func(r forwardRow) bool { return !r.isCalled(what) })
 		switch {
