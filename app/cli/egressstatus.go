@@ -82,24 +82,24 @@ func (r egressReport) print(out table.Output) error {
 	case r.There:
 		state, style = "getting ready", table.Busy
 	}
-	lines := []struct{ head, text string }{{"namespace", r.Namespace}}
+	lines := [][2]string{{"namespace", r.Namespace}}
 	if r.There {
 		made := "by this Fairlead, whose \"egress remove\" removes it"
 		if !r.Own {
 			made = "by another Fairlead or from a manifest; \"egress remove\" leaves it"
 		}
-		lines = append(lines, []struct{ head, text string }{{"kind", r.kind()}, {"image", r.Image}, {"made", made}}...)
+		lines = append(lines, [][2]string{{"kind", r.kind()}, {"image", r.Image}, {"made", made}}...)
 	}
 	route := "hosts outside do not go through it"
 	if r.Route {
 		route = "hosts outside go through it"
 	}
-	lines = append(lines, struct{ head, text string }{"route", route})
+	lines = append(lines, [2]string{"route", route})
 	if err := out.Item(fmt.Sprintf("%-9s  ", "egress"), style, fmt.Sprintf("%s, context %s", state, r.Context)); err != nil {
 		return err
 	}
 	for _, line := range lines {
-		if err := out.Item(fmt.Sprintf("%-9s  ", line.head), table.Plain, line.text); err != nil {
+		if err := out.Item(fmt.Sprintf("%-9s  ", line[0]), table.Plain, line[1]); err != nil {
 			return err
 		}
 	}
