@@ -88,7 +88,7 @@ func egressDeploy(actions Actions, o *Options) *cobra.Command {
 	flags.StringVar(&o.UpstreamCA, "ca", "", "with --tls-secret, `file` with the authority of the proxy's certificate (default: the system's)")
 	flags.StringVar(&o.UpstreamCert, "cert", "", "with --tls-secret, `file` with the client certificate for the proxy")
 	flags.StringVar(&o.UpstreamKey, "key", "", "with --tls-secret, `file` with the key of that certificate")
-	cmd.Flags().BoolVarP(&o.Yes, "yes", "y", false, "do not ask, not even in production")
+	flags.BoolVarP(&o.Yes, "yes", "y", false, "do not ask, not even in production")
 	return cmd
 }
 
