@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube/api"
 	"fairlead/kube/egress"
@@ -197,15 +196,4 @@ func (e Egress) notOurs(ctx context.Context) error {
 		return e.problem(fault.MadeElsewhere)
 	}
 	return nil
-}
-
-// ReadState reads the state again, which another program of the user has changed, and passes it to the model.
-func (p *Instance) ReadState(ctx context.Context, model *session.Manager) error {
-	if err := saved(p.Settings.ReadState()); err != nil {
-		return err
-	}
-	if p.Changed != nil {
-		p.Changed() // the model does not have all of it
-	}
-	return p.UpdateModel(ctx, model)
 }

@@ -89,3 +89,14 @@ func (p *Instance) tryUpdateModel(ctx context.Context, model *session.Manager) {
 		p.Log.Debug().Err(err).Msg("model not updated")
 	}
 }
+
+// ReadState reads the state again, which another program of the user has changed, and passes it to the model.
+func (p *Instance) ReadState(ctx context.Context, model *session.Manager) error {
+	if err := saved(p.Settings.ReadState()); err != nil {
+		return err
+	}
+	if p.Changed != nil {
+		p.Changed() // the model does not have all of it
+	}
+	return p.UpdateModel(ctx, model)
+}

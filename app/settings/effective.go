@@ -67,6 +67,11 @@ func (s *Settings) Problem() error {
 	return flaws
 }
 
+// ReadState reads the state again, which another program of the user may have changed.
+func (s *Settings) ReadState() error {
+	return s.store.update(func(*state) error { return nil })
+}
+
 // Effective returns the effective settings of a context. It does not access files.
 func (s *Settings) Effective(name string) Context {
 	config, complete := s.merged()

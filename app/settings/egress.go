@@ -152,8 +152,3 @@ func (s *Settings) certificateFolder(name string) (string, error) {
 	sum := sha256.Sum256([]byte(name))
 	return filepath.Join(s.store.dir, "egress", hex.EncodeToString(sum[:8])), nil
 }
-
-// ReadState reads the state again, which another program of the user may have changed.
-func (s *Settings) ReadState() error {
-	return s.store.update(func(*state) error { return nil })
-}
