@@ -165,7 +165,7 @@ func (t egressTarget) deploy(ctx context.Context, o command.Options, e instance.
 		}
 	case instance.There:
 		e.Progress(fmt.Sprintf("%s/%s is there already", e.Spec.Namespace, egress.Name))
-	case instance.ThereForOthers:
+	case instance.OnlyUsable:
 		e.Progress(fmt.Sprintf("%s/%s is there already; your login may use it, and neither look after it nor remove it", e.Spec.Namespace, egress.Name))
 	}
 	if err := e.Deploy(ctx, found); err != nil {

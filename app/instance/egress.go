@@ -32,7 +32,7 @@ type Found int
 const (
 	Absent Found = iota // at least one of its objects
 	There
-	ThereForOthers // it is there, and the user may use it but may neither see whether it is ready, nor remove it
+	OnlyUsable // the user may use it, but may neither see whether it is ready nor remove it
 )
 
 func (e Egress) deployer() egress.Deployer {
@@ -55,7 +55,7 @@ func (e Egress) Check(ctx context.Context) (Found, error) {
 		}
 		// Somebody else may have deployed it.
 		if there, lookErr := egress.IsThere(ctx, e.Client, e.Spec); there {
-			return ThereForOthers, lookErr
+			return OnlyUsable, lookErr
 		}
 		return Absent, err
 	}
@@ -103,7 +103,7 @@ func (e Egress) Deploy(ctx context.Context, found Found) error {
 	switch {
 	case e.Spec.Certificates == nil:
 		kept.CA, kept.Cert, kept.Key = e.CA, e.Cert, e.Key
-	case found == ThereForOthers:
+	case found == OnlyUsable:
 		return e.problem(fault.NoCertificate)
 	default:
 		var err error
@@ -111,7 +111,7 @@ func (e Egress) Deploy(ctx context.Context, found Found) error {
 			return err
 		}
 	}
-	if found != ThereForOthers {
+	if found != OnlyUsable {
 		d := e.deployer()
 		err := d.Make(ctx, made(kept), func(made egress.Made) error {
 			kept.Secret, kept.Service, kept.Deployment = made.Secret, made.Service, made.Deployment
