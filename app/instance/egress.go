@@ -39,6 +39,8 @@ func (e Egress) deployer() egress.Deployer {
 	return egress.Deployer{Client: e.Client, Spec: e.Spec, Progress: e.Progress}
 }
 
+func (e Egress) record() settings.EgressRecord { return e.Settings.EgressOf(e.Context) }
+
 // kept returns what the state has of the context's egress.
 func (e Egress) kept() settings.Egress { return e.Settings.Effective(e.Context).Egress }
 
@@ -115,7 +117,7 @@ func (e Egress) Deploy(ctx context.Context, found Found) error {
 		d := e.deployer()
 		err := d.Make(ctx, made(kept), func(made egress.Made) error {
 			kept.Secret, kept.Service, kept.Deployment = made.Secret, made.Service, made.Deployment
-			return saved(e.Settings.KeepEgress(e.Context, kept))
+			return saved(e.record().Keep(kept))
 		})
 		if err != nil {
 			return err
@@ -124,10 +126,10 @@ func (e Egress) Deploy(ctx context.Context, found Found) error {
 			return err
 		}
 	}
-	if err := saved(e.Settings.KeepEgress(e.Context, kept)); err != nil {
+	if err := saved(e.record().Keep(kept)); err != nil {
 		return err
 	}
-	if err := saved(e.Settings.UseEgress(e.Context)); err != nil {
+	if err := saved(e.record().Use()); err != nil {
 		return err
 	}
 	return e.Changed(ctx)
@@ -155,10 +157,10 @@ func (e *Egress) certify(ctx context.Context, kept settings.Egress) (settings.Eg
 		return kept, e.problem(fault.NoCertificate)
 	}
 	c := e.Spec.Certificates
-	if kept, err = e.Settings.KeepCertificates(e.Context, kept, c.Authority, c.Client, c.ClientKey); err != nil {
+	if kept, err = e.record().KeepCertificates(kept, c.Authority, c.Client, c.ClientKey); err != nil {
 		return kept, err
 	}
-	return kept, saved(e.Settings.KeepEgress(e.Context, kept)) // so that Remove removes the files
+	return kept, saved(e.record().Keep(kept)) // so that Remove removes the files
 }
 
 // Remove makes the context's route for hosts outside what it was before Deploy, and removes what Deploy made. It reports
@@ -168,7 +170,7 @@ func (e Egress) Remove(ctx context.Context) (removed bool, err error) {
 	if kept.Namespace != e.Spec.Namespace { // that of none is empty
 		return false, e.notOurs(ctx)
 	}
-	if err := saved(e.Settings.LeaveEgress(e.Context)); err != nil {
+	if err := saved(e.record().Leave()); err != nil {
 		return false, err
 	}
 	if err := e.Changed(ctx); err != nil {
@@ -178,7 +180,7 @@ func (e Egress) Remove(ctx context.Context) (removed bool, err error) {
 	if err != nil {
 		return removed, err
 	}
-	if err := saved(e.Settings.ForgetEgress(e.Context)); err != nil {
+	if err := saved(e.record().Forget()); err != nil {
 		return removed, err
 	}
 	return removed, e.Changed(ctx)

@@ -69,15 +69,28 @@ func withEgress(upstreams map[string]Upstream, e Egress) map[string]Upstream {
 	return all
 }
 
-// KeepEgress saves what is deployed, or used, as the egress of a context. It does not change the context's routes.
-func (s *Settings) KeepEgress(name string, e Egress) error {
-	return s.store.change(name, func(c *contextState) { c.Egress.Egress = e })
+// An EgressRecord saves the egress of one context. Its methods are like those of Settings that save something.
+type EgressRecord struct {
+	settings *Settings
+	name     string // of the context
 }
 
-// UseEgress makes the egress of a context its route for hosts outside.
-func (s *Settings) UseEgress(name string) error {
-	written := string(s.Config().written(name).Outside)
-	return s.store.change(name, func(c *contextState) {
+// EgressOf returns the record of a context's egress.
+func (s *Settings) EgressOf(name string) EgressRecord { return EgressRecord{s, name} }
+
+func (r EgressRecord) change(do func(*contextState)) error {
+	return r.settings.store.change(r.name, do)
+}
+
+// Keep saves what is deployed, or used, as the egress. It does not change the context's routes.
+func (r EgressRecord) Keep(e Egress) error {
+	return r.change(func(c *contextState) { c.Egress.Egress = e })
+}
+
+// Use makes the egress the context's route for hosts outside.
+func (r EgressRecord) Use() error {
+	written := string(r.settings.Config().written(r.name).Outside)
+	return r.change(func(c *contextState) {
 		if !c.Egress.Used {
 			c.Egress.Used, c.Egress.Before = true, c.Outside
 		}
@@ -85,10 +98,10 @@ func (s *Settings) UseEgress(name string) error {
 	})
 }
 
-// LeaveEgress makes the route for hosts outside the one that it was before UseEgress, unless another one was chosen
+// Leave makes the context's route for hosts outside the one that it was before Use, unless another one was chosen
 // meanwhile.
-func (s *Settings) LeaveEgress(name string) error {
-	return s.store.change(name, func(c *contextState) {
+func (r EgressRecord) Leave() error {
+	return r.change(func(c *contextState) {
 		if c.Egress.Used && c.Outside.Value == EgressName {
 			c.Outside = c.Egress.Before
 		}
@@ -96,20 +109,20 @@ func (s *Settings) LeaveEgress(name string) error {
 	})
 }
 
-// ForgetEgress removes what KeepEgress and KeepCertificates saved.
-func (s *Settings) ForgetEgress(name string) error {
-	if folder, err := s.certificateFolder(name); err == nil {
+// Forget removes what Keep and KeepCertificates saved.
+func (r EgressRecord) Forget() error {
+	if folder, err := r.certificateFolder(); err == nil {
 		if err := os.RemoveAll(folder); err != nil {
 			return err
 		}
 	}
-	return s.store.change(name, func(c *contextState) { c.Egress = egressState{} })
+	return r.change(func(c *contextState) { c.Egress = egressState{} })
 }
 
-// KeepCertificates saves the files with which the egress of a context is an upstream, for this user alone, and returns e
-// with their paths.
-func (s *Settings) KeepCertificates(name string, e Egress, ca, cert, key []byte) (Egress, error) {
-	folder, err := s.certificateFolder(name)
+// KeepCertificates saves the files with which the egress is an upstream, for this user alone, and returns e with their
+// paths.
+func (r EgressRecord) KeepCertificates(e Egress, ca, cert, key []byte) (Egress, error) {
+	folder, err := r.certificateFolder()
 	if err != nil {
 		return e, err
 	}
@@ -133,7 +146,7 @@ func (s *Settings) KeepCertificates(name string, e Egress, ca, cert, key []byte)
 // Files returns the files that the egress names.
 func (e Egress) Files() []string { return named(e.CA, e.Cert, e.Key) }
 
-// HasCertificates reports whether the files of KeepCertificates are there.
+// HasCertificates reports whether the files of EgressRecord.KeepCertificates are there.
 func (e Egress) HasCertificates() bool {
 	for _, file := range []string{e.CA, e.Cert, e.Key} {
 		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
@@ -143,12 +156,13 @@ func (e Egress) HasCertificates() bool {
 	return true
 }
 
-// certificateFolder returns the folder of the files of a context's egress, whose name is made of a hash, because a
-// context's name may have any characters.
-func (s *Settings) certificateFolder(name string) (string, error) {
-	if s.store.dir == "" {
+// certificateFolder returns the folder of KeepCertificates, whose name is made of a hash, because a context's name may have
+// any characters.
+func (r EgressRecord) certificateFolder() (string, error) {
+	dir := r.settings.store.dir
+	if dir == "" {
 		return "", errors.New("there is no directory for state, to keep a certificate in")
 	}
-	sum := sha256.Sum256([]byte(name))
-	return filepath.Join(s.store.dir, "egress", hex.EncodeToString(sum[:8])), nil
+	sum := sha256.Sum256([]byte(r.name))
+	return filepath.Join(dir, "egress", hex.EncodeToString(sum[:8])), nil
 }

@@ -21,11 +21,11 @@ func TestAnEgressIsAnUpstreamOfItsContextAlone(t *testing.T) {
 	if _, problem := s.Effective("a").Chain(EgressName); !strings.Contains(problem, `"fairlead egress deploy a" makes one`) {
 		t.Errorf("without an egress: %s", problem)
 	}
-	must(t, s.KeepEgress("a", deployed))
+	must(t, s.EgressOf("a").Keep(deployed))
 	if c := s.Effective("a"); c.Outside != Refuse || c.Egress != deployed {
 		t.Errorf("deployed, and outside is %s by %+v", c.Outside, c.Egress)
 	}
-	must(t, s.UseEgress("a"))
+	must(t, s.EgressOf("a").Use())
 	for _, s := range []*Settings{s, h.load()} {
 		chain, problem := s.Effective("a").Chain(EgressName)
 		if problem != "" || len(chain) != 1 || !chain[0].InCluster || chain[0].URL.String() != deployed.URL {
@@ -54,7 +54,7 @@ func TestLeavingAnEgressBringsBackTheRouteBefore(t *testing.T) {
 		"the file's":              {file: "contexts: {a: {outside: refuse}}\n", want: Refuse},
 		"chosen before":           {before: func(s *Settings) error { return s.SetOutside("a", Refuse) }, want: Refuse},
 		"chosen meanwhile":        {between: func(s *Settings) error { return s.SetOutside("a", Refuse) }, want: Refuse},
-		"used twice":              {before: func(s *Settings) error { return s.SetOutside("a", Refuse) }, between: func(s *Settings) error { return s.UseEgress("a") }, want: Refuse},
+		"used twice":              {before: func(s *Settings) error { return s.SetOutside("a", Refuse) }, between: func(s *Settings) error { return s.EgressOf("a").Use() }, want: Refuse},
 		"an upstream of the file": {file: "upstreams: {corp: {url: \"http://p\"}}\ncontexts: {a: {outside: corp}}\n", want: "corp"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,15 +62,15 @@ func TestLeavingAnEgressBringsBackTheRouteBefore(t *testing.T) {
 			if row.before != nil {
 				must(t, row.before(s))
 			}
-			must(t, s.KeepEgress("a", deployed), s.UseEgress("a"))
+			must(t, s.EgressOf("a").Keep(deployed), s.EgressOf("a").Use())
 			if row.between != nil {
 				must(t, row.between(s))
 			}
-			must(t, s.LeaveEgress("a"))
+			must(t, s.EgressOf("a").Leave())
 			if c := s.Effective("a"); c.Outside != row.want || c.Egress != deployed {
 				t.Errorf("left, outside is %s by %+v, want %s", c.Outside, c.Egress, row.want)
 			}
-			must(t, s.ForgetEgress("a"))
+			must(t, s.EgressOf("a").Forget())
 			if c := s.Effective("a"); c.Outside != row.want || c.Egress != (Egress{}) {
 				t.Errorf("forgotten, outside is %s by %+v, want %s", c.Outside, c.Egress, row.want)
 			}
@@ -82,7 +82,7 @@ func TestLeavingAnEgressBringsBackTheRouteBefore(t *testing.T) {
 func TestTheStateIsReadAgain(t *testing.T) {
 	h := newHome(t, "")
 	running, other := h.load(), h.load()
-	must(t, other.KeepEgress("a", deployed), other.UseEgress("a"))
+	must(t, other.EgressOf("a").Keep(deployed), other.EgressOf("a").Use())
 	if c := running.Effective("a"); c.Outside != Direct {
 		t.Fatalf("outside is %s before the state was read", c.Outside)
 	}
@@ -106,7 +106,7 @@ func TestRoutesOfTheFileCanNameTheEgress(t *testing.T) {
 // A state that was edited by hand leads nowhere.
 func TestAnEgressWithoutAnAddressIsRefused(t *testing.T) {
 	s := newHome(t, "").load()
-	must(t, s.KeepEgress("a", Egress{Namespace: "shop", URL: "nonsense"}), s.UseEgress("a"))
+	must(t, s.EgressOf("a").Keep(Egress{Namespace: "shop", URL: "nonsense"}), s.EgressOf("a").Use())
 	if _, problem := s.Effective("a").Chain(EgressName); !strings.Contains(problem, "no address") {
 		t.Errorf("%q", problem)
 	}
@@ -116,8 +116,8 @@ func TestTheCertificatesOfAnEgressAreForItsUserAlone(t *testing.T) {
 	h := newHome(t, "")
 	s := h.load()
 	const name = "../odd/name"
-	e, err := s.KeepCertificates(name, deployed, []byte("ca"), []byte("cert"), []byte("key"))
-	must(t, err, s.KeepEgress(name, e))
+	e, err := s.EgressOf(name).KeepCertificates(deployed, []byte("ca"), []byte("cert"), []byte("key"))
+	must(t, err, s.EgressOf(name).Keep(e))
 	got := h.load().Effective(name)
 	if got.Egress != e || !e.HasCertificates() {
 		t.Errorf("%+v, want %+v", got.Egress, e)
@@ -141,7 +141,7 @@ func TestTheCertificatesOfAnEgressAreForItsUserAlone(t *testing.T) {
 	if e.HasCertificates() {
 		t.Error("it has a file that is gone")
 	}
-	must(t, s.ForgetEgress(name))
+	must(t, s.EgressOf(name).Forget())
 	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("they are left: %v", err)
 	}
@@ -153,7 +153,7 @@ func TestWhatTheStateNamesIsNotRemoved(t *testing.T) {
 	must(t, os.WriteFile(theirs, []byte("key"), 0o600))
 	e := deployed
 	e.CA, e.Cert, e.Key = theirs, theirs, theirs
-	must(t, s.KeepEgress("a", e), s.ForgetEgress("a"))
+	must(t, s.EgressOf("a").Keep(e), s.EgressOf("a").Forget())
 	if _, err := os.Stat(theirs); err != nil {
 		t.Error(err)
 	}
