@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/session"
+	"fairlead/build/testoutput"
 )
 
 // rolledDoors makes a program of this machine reachable as two Pods of a Deployment behind a Service.
@@ -58,7 +59,7 @@ spec: {selector: {app: %[1]s}, ports: [{name: %[1]s, port: %[3]d, targetPort: %[
 // startServer starts a server of this machine as a user, or as the current one, and waits until it accepts connections.
 func startServer(t *testing.T, address string, as *syscall.Credential, dir string, args ...string) {
 	t.Helper()
-	log := &lockedBuffer{}
+	log := &testoutput.Buffer{}
 	server := exec.Command(args[0], args[1:]...)
 	server.Dir, server.Stdout, server.Stderr, server.SysProcAttr = dir, log, log, &syscall.SysProcAttr{Credential: as}
 	if err := server.Start(); err != nil {
@@ -333,7 +334,7 @@ func browse(t *testing.T, url string, until func()) string {
 		"--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server", "--user-data-dir="+dir+"/profile", "--remote-debugging-port=0",
 		"--host-resolver-rules=MAP localhost 127.0.0.1", url)
 	browser.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)
-	said := &lockedBuffer{}
+	said := &testoutput.Buffer{}
 	browser.Stdout, browser.Stderr = said, said
 	if err := browser.Start(); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"fairlead/build/clustertest"
+	"fairlead/build/testoutput"
 )
 
 // The tests of this package run the built program against a real cluster. Both are created once.
@@ -82,33 +82,15 @@ type running struct {
 	cmd    *exec.Cmd
 	state  string // its XDG_STATE_HOME
 	lines  chan string
-	stderr *lockedBuffer
+	stderr *testoutput.Buffer
 	ended  chan struct{}
 	err    error
-}
-
-// lockedBuffer is the output of a process so far.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // start runs fairlead with args, in a state directory of its own unless env sets another. It ends with the test.
 func start(t *testing.T, env []string, args ...string) *running {
 	t.Helper()
-	r := &running{state: t.TempDir(), lines: make(chan string, 100), stderr: &lockedBuffer{}, ended: make(chan struct{})}
+	r := &running{state: t.TempDir(), lines: make(chan string, 100), stderr: &testoutput.Buffer{}, ended: make(chan struct{})}
 	r.cmd = exec.Command(built, args...)
 	r.cmd.Env = append(r.home(), env...)
 	r.cmd.Stderr = r.stderr

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"fairlead/build/testoutput"
 )
 
 // Programs of Go look names up by themselves, or by the C library.
@@ -68,7 +70,7 @@ func TestDatabaseClientsInsideThroughARollout(t *testing.T) {
 			test "$(redis-cli -h inner-redis.default ping 2>&1)" = PONG || echo redis-cli failed
 			echo round
 		done`, stop)
-	out := &lockedBuffer{}
+	out := &testoutput.Buffer{}
 	r.Stdout = out
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
@@ -99,7 +101,7 @@ func TestAChangedKubeconfigIsFollowedInside(t *testing.T) {
 	}
 	server := regexp.MustCompile(`https://127\.0\.0\.1:[0-9]+`)
 	writeFile(t, file, server.ReplaceAllString(string(text), "https://127.0.0.1:9"))
-	out := &lockedBuffer{}
+	out := &testoutput.Buffer{}
 	r.Stdout = out
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
@@ -120,7 +122,7 @@ func TestAShellInsideHasJobControl(t *testing.T) {
 	}
 	onTerminal := exec.CommandContext(t.Context(), "script", "-qec", line, "/dev/null")
 	onTerminal.Env = append(r.Env, "TERM=dumb", "PROMPT_COMMAND=PS1='ready> '")
-	screen := &lockedBuffer{}
+	screen := &testoutput.Buffer{}
 	onTerminal.Stdout, onTerminal.Stderr = screen, screen
 	keys, err := onTerminal.StdinPipe()
 	if err != nil {

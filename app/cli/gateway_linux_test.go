@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -15,12 +14,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"fairlead/build/proxytest"
+	"fairlead/build/testoutput"
 )
 
 // A pod is a Fairlead as a Pod has it: in a network of its own, without a home directory, on a file system that it cannot
@@ -29,26 +28,8 @@ type pod struct {
 	cmd     *exec.Cmd
 	address string // of the Pod
 	outside string // of this machine, as the Pod sees it
-	log     lockedBuffer
+	log     testoutput.Buffer
 	ended   chan error
-}
-
-// A lockedBuffer is written and read by several goroutines.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // script waits until the network is there, sets it up, and becomes the program.

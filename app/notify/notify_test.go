@@ -1,7 +1,6 @@
 package notify_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"fairlead/app/explain"
 	"fairlead/app/notify"
 	"fairlead/app/session"
+	"fairlead/build/testoutput"
 )
 
 var refused = explain.Explanation{Title: "Connection refused", Sentence: "Nothing is listening on port 81.", Hint: "Try another port."}
@@ -325,22 +325,7 @@ func TestHostileNamesStayText(t *testing.T) {
 const within = 20 * time.Second
 
 // lines is a log that a test can wait for.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type lines struct{ testoutput.Buffer }
 
 func (l *lines) count() int { return strings.Count(l.String(), "\n") }
 

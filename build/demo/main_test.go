@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -12,10 +11,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"fairlead/build/testoutput"
 )
 
 // A demo is a running demo without a desktop.
@@ -23,25 +23,7 @@ type demo struct {
 	cmd    *exec.Cmd
 	temp   string // its TMPDIR
 	stdout *bufio.Reader
-	stderr *words
-}
-
-// words is the output of a process.
-type words struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (w *words) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(p)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
+	stderr *testoutput.Buffer
 }
 
 func startDemo(t *testing.T) *demo {
@@ -57,7 +39,7 @@ func startDemo(t *testing.T) *demo {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Remove(temp) }) // fails if it is not empty, which the test has reported by then
-	d := &demo{temp: temp, stderr: &words{}}
+	d := &demo{temp: temp, stderr: &testoutput.Buffer{}}
 	d.cmd = exec.Command(program)
 	d.cmd.Dir = filepath.Join("..", "..")
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -11,10 +11,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"fairlead/build/testoutput"
 )
 
 // bound is how long anything on the desktop may take. It is far more than a loaded machine needs, and ends a test that
@@ -25,8 +26,8 @@ const bound = time.Minute
 type process struct {
 	name   string
 	cmd    *exec.Cmd
-	stdout output
-	stderr output
+	stdout testoutput.Buffer
+	stderr testoutput.Buffer
 	done   chan struct{} // closed when it has ended
 }
 
@@ -116,24 +117,6 @@ func (d *Desktop) Output(t testing.TB, name string, args ...string) (string, err
 		err = fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out), err
-}
-
-// output is a buffer that may be written and read concurrently.
-type output struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buffer.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buffer.String()
 }
 
 // waitFor polls until is returns true, and fails the test if that takes longer than bound. describe, if not nil,

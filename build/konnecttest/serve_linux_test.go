@@ -1,7 +1,6 @@
 package konnecttest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"fairlead/build/clustertest"
+	"fairlead/build/testoutput"
 	"fairlead/build/testport"
 )
 
@@ -36,26 +36,8 @@ var build = sync.OnceValues(func() (string, error) {
 type served struct {
 	address string // of its proxy
 	cmd     *exec.Cmd
-	log     *buffer
+	log     *testoutput.Buffer
 	ended   chan error
-}
-
-// A buffer is written and read by several goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // serve runs `fairlead serve` with a server, and waits until it listens.
@@ -65,7 +47,7 @@ func (l *lab) serve(t testing.TB, mode string, args ...string) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{address: fmt.Sprintf("127.0.0.1:%d", testport.Free(t)), log: &buffer{}, ended: make(chan error, 1)}
+	s := &served{address: fmt.Sprintf("127.0.0.1:%d", testport.Free(t)), log: &testoutput.Buffer{}, ended: make(chan error, 1)}
 	args = append([]string{
 		"serve", "demo", "--carrier", "konnectivity", "--kubeconfig", l.cluster.Kubeconfig, "--namespace", "tunnel", "--listen", s.address,
 		"--konnectivity-server", l.servers[mode].url.String(),

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/build/testoutput"
 	"fairlead/build/testport"
 )
 
@@ -26,7 +27,7 @@ func sidecar(t *testing.T, l *lab) {
 	}
 	file := func(name string) string { return filepath.Join(l.dir, name) }
 	probes := fmt.Sprintf("127.0.0.1:%d", testport.Free(t))
-	s := &served{address: fmt.Sprintf("127.0.0.1:%d", testport.Free(t)), log: &buffer{}, ended: make(chan error, 1)}
+	s := &served{address: fmt.Sprintf("127.0.0.1:%d", testport.Free(t)), log: &testoutput.Buffer{}, ended: make(chan error, 1)}
 	s.cmd = exec.Command("unshare", "--mount", "sh", "-c", `mount -o remount,bind,ro / && ! touch /tmp/x 2>&- && exec "$@"`, "sh", path,
 		"serve", "--carrier", "konnectivity", "--kubeconfig", l.cluster.Kubeconfig, "--namespace", "tunnel", "--listen", s.address, "--health", probes, "--dns=false",
 		"--konnectivity-server", l.servers[mode].url.String(), "--konnectivity-ca", file("ca.crt"), "--konnectivity-cert", file("client.crt"), "--konnectivity-key", file("client.key"))

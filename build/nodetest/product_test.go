@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"fairlead/build/clustertest"
+	"fairlead/build/testoutput"
 )
 
 // carriers are the two carriers that every test of the product uses.
@@ -44,25 +45,7 @@ type product struct {
 	state   string // the directory with its state
 	address string
 	pid     int
-	errors  *lines
-}
-
-// lines is the output of a process.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	errors  *testoutput.Buffer
 }
 
 // serve starts the product on the context demo, over one carrier. It is stopped at the end of the test.
@@ -94,7 +77,7 @@ func serveWith(t *testing.T, c *clustertest.Cluster, carrier, more string) *prod
 	if err := os.WriteFile(filepath.Join(config, "config.yaml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &product{t: t, errors: &lines{}, state: filepath.Join(home, "state", "fairlead"), env: append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "HOME="+home,
+	p := &product{t: t, errors: &testoutput.Buffer{}, state: filepath.Join(home, "state", "fairlead"), env: append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "HOME="+home,
 		"XDG_STATE_HOME="+filepath.Join(home, "state"), "XDG_CONFIG_HOME="+filepath.Join(home, "config"),
 		"XDG_RUNTIME_DIR="+filepath.Join(home, "run"), "DBUS_SESSION_BUS_ADDRESS=")}
 	command := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "demo")

@@ -1,7 +1,6 @@
 package portforward
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -9,31 +8,14 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+
+	"fairlead/build/testoutput"
 
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
 )
-
-// A sharedBuffer is a buffer for several goroutines.
-type sharedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *sharedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *sharedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
 
 // Middleboxes show requests in their error pages, with the credentials in them.
 func TestAnAnswerThatRepeatsTheRequestShowsNoCredentials(t *testing.T) {
@@ -97,7 +79,7 @@ func TestAnAnswerThatRepeatsTheRequestShowsNoCredentials(t *testing.T) {
 					return true
 				}
 				w.refuse.Store(&refuse)
-				var log sharedBuffer
+				var log testoutput.Buffer
 				f := w.forwarder(func(c *Config) { change(c.REST); c.Log = zerolog.New(&log) })
 				_, err := dial(t, f, at(7))
 				if err == nil || !asked.Load() {
