@@ -21,15 +21,7 @@ func TestAClickDeploysWhatLeadsThroughTheCluster(t *testing.T) {
 	}
 	writeFile(t, file, "contexts: {demo: {namespace: egress-menu, production: true}}\n")
 	d.start(t, noCurrent)
-	ask := func(args ...string) string {
-		t.Helper()
-		text, err := d.Output(t, built, args...)
-		if err != nil {
-			t.Fatalf("fairlead %s: %v\n%s", strings.Join(args, " "), err, text)
-		}
-		return text
-	}
-	ask("on", "demo", "--yes")
+	d.command(t, "on", "demo", "--yes")
 	const through = "Connect through the cluster"
 	inRoutes := func(route string, labels ...string) []string {
 		return d.in(t, "PROD demo", append([]string{"Outside the cluster: " + route}, labels...)...)
@@ -48,7 +40,7 @@ func TestAClickDeploysWhatLeadsThroughTheCluster(t *testing.T) {
 	d.icon.Click(t, inRoutes("through the cluster", "Connect directly")...)
 	d.icon.Click(t, inRoutes("direct", through)...)
 	d.icon.WaitAt(t, inRoutes("through the cluster", through)...)
-	ask("egress", "remove", "demo", "--kubeconfig", noCurrent)
+	d.command(t, "egress", "remove", "demo", "--kubeconfig", noCurrent)
 	d.icon.WaitAt(t, inRoutes("direct", through, "Yes, in production (it asks again)")...)
 	if left := objects(t, namespace); left != "" {
 		t.Errorf("left:\n%s", left)
