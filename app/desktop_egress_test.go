@@ -3,8 +3,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,11 +13,7 @@ import (
 func TestAClickDeploysWhatLeadsThroughTheCluster(t *testing.T) {
 	namespace := egressNamespace(t, "egress-menu", "")
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo")
-	file := filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml")
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, file, "contexts: {demo: {namespace: egress-menu, production: true}}\n")
+	d.configure(t, "contexts: {demo: {namespace: egress-menu, production: true}}\n")
 	d.start(t, noCurrent)
 	d.command(t, "on", "demo", "--yes")
 	const through = "Connect through the cluster"

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,8 +122,7 @@ func refuseOutsideByClicks(t *testing.T, o desktoptest.Options) {
 	t.Cleanup(internet.Close)
 	d.Setenv("http_proxy", internet.URL)
 	d.Setenv("no_proxy", "")
-	b := troubled{desktop: d}
-	b.write(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{"defaults": map[string]any{"forward-unresolved": true}})
+	d.configure(t, "defaults: {forward-unresolved: true}\n")
 	d.start(t, noCurrent, "demo")
 	d.icon.WaitShown(t)
 	d.icon.ClickWithMouse(t, d.startOf(t, "demo")...)

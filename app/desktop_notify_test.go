@@ -139,8 +139,7 @@ func (d *onDesktop) displayed(t *testing.T) int {
 // A real daemon replaces the notification in place. A kind that the settings turn off is not shown.
 func TestDunstShowsOneNotificationOfManyFailures(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Dunst}, "demo")
-	b := troubled{desktop: d}
-	b.write(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{"notifications": map[string]any{"starts": false}})
+	d.configure(t, "notifications: {starts: false}\n")
 	d.start(t, noCurrent)
 	url := d.commandOn(t, "demo")
 	for i := range 10 {
@@ -260,8 +259,7 @@ func (d *onDesktop) cloudEntry(t *testing.T) entry {
 		}
 	}
 	d.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	b := troubled{desktop: d}
-	b.write(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{"login-shell": false})
+	d.configure(t, "login-shell: false\n")
 	return admin.with(nil, map[string]any{"exec": map[string]any{
 		"apiVersion": "client.authentication.k8s.io/v1", "command": "aws", "args": []string{"eks", "get-token"}, "interactiveMode": "Never",
 	}})

@@ -42,6 +42,12 @@ func (d *onDesktop) start(t *testing.T, kubeconfig string, contexts ...string) {
 	}
 }
 
+// configure replaces the settings file.
+func (d *onDesktop) configure(t *testing.T, settings string) {
+	t.Helper()
+	writeFile(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), settings)
+}
+
 // run starts Fairlead, which must not crash or have a data race while it runs.
 func (d *onDesktop) run(t *testing.T, args ...string) *desktoptest.Program {
 	t.Helper()
@@ -275,11 +281,10 @@ func (d *onDesktop) middleClick(t *testing.T, icon func() image.Point, title str
 
 func TestAMiddleClickCopiesTheURLIfTheSettingsSaySo(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	file := filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml")
-	writeFile(t, file, "login-shell: false\n")
+	d.configure(t, "login-shell: false\n")
 	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.WaitShown(t)
-	writeFile(t, file, "login-shell: false\nmiddle-click: copy-url\n")
+	d.configure(t, "login-shell: false\nmiddle-click: copy-url\n")
 	d.middleClick(t, d.IconAt, "Not copied")
 
 	d.icon.Click(t, d.startOf(t, "demo")...)

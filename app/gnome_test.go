@@ -223,6 +223,6 @@ func TestGNOMERefusesHostsOutsideByAClick(t *testing.T) {
 
 func TestGNOMEPassesOnAMiddleClick(t *testing.T) {
 	d := onGNOME(t, 768, "a")
-	writeFile(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), "middle-click: copy-url\n")
+	d.configure(t, "middle-click: copy-url\n")
 	d.middleClick(t, func() image.Point { return d.Drawn(t).Icon.Middle() }, "Not copied")
 }

@@ -64,6 +64,6 @@ func TestPlasmaRefusesHostsOutsideByAClick(t *testing.T) {
 
 func TestPlasmaPassesOnAMiddleClick(t *testing.T) {
 	d := onPlasma(t, "a")
-	writeFile(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), "middle-click: copy-url\n")
+	d.configure(t, "middle-click: copy-url\n")
 	d.middleClick(t, d.IconAt, "Not copied")
 }

@@ -42,13 +42,7 @@ func TestKubeconfigOfTheLoginShellIsFound(t *testing.T) {
 	// The settings can forbid running the shell.
 	d.icon.Click(t, "Quit")
 	d.program.Wait(t)
-	config := filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml")
-	if err := os.MkdirAll(filepath.Dir(config), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(config, []byte("login-shell: false\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	d.configure(t, "login-shell: false\n")
 	d.run(t)
 	d.icon = d.Tray(t, "Fairlead")
 	d.icon.WaitFor(t, "no context to be found", func(menu desktoptest.Node) bool {
