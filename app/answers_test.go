@@ -194,11 +194,11 @@ func (b *troubled) start(t *testing.T, causes []cause) map[string]int {
 		contexts[c.context] = map[string]any{"port": ports[c.context], "on": true}
 	}
 	kubeconfig := filepath.Join(b.desktop.Home(), "kubeconfig")
-	b.write(t, kubeconfig, kubeconfigOf(entries))
-	b.write(t, filepath.Join(b.dir, "state.json"), map[string]any{
+	writeJSON(t, kubeconfig, kubeconfigOf(entries))
+	writeJSON(t, filepath.Join(b.dir, "state.json"), map[string]any{
 		"version": 1, "contexts": contexts, "plugins": plugins(kubeconfig, causes),
 	})
-	b.write(t, filepath.Join(b.desktop.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{
+	writeJSON(t, filepath.Join(b.desktop.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{
 		"login-shell": false, // the PATH is the test's
 		"contexts": map[string]any{
 			"no-outside": map[string]any{"outside": "refuse"},
@@ -230,7 +230,8 @@ func plugins(kubeconfig string, causes []cause) map[string]bool {
 	return hashes
 }
 
-func (b *troubled) write(t *testing.T, file string, content any) {
+// writeJSON writes content to a file as JSON, which is YAML as well.
+func writeJSON(t *testing.T, file string, content any) {
 	t.Helper()
 	data, err := json.Marshal(content)
 	if err != nil {

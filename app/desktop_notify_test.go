@@ -173,9 +173,8 @@ func awayKubeconfig(t *testing.T, d *onDesktop, names ...string) string {
 	for _, name := range names {
 		entries[name] = entry{cluster: map[string]any{"server": fmt.Sprintf("https://127.0.0.1:%d", testport.Free(t))}, user: map[string]any{"token": "none"}}
 	}
-	b := troubled{desktop: d}
 	path := filepath.Join(d.Home(), "kubeconfig")
-	b.write(t, path, kubeconfigOf(entries))
+	writeJSON(t, path, kubeconfigOf(entries))
 	return path
 }
 
@@ -233,8 +232,7 @@ func (d *onDesktop) cloud(t *testing.T) string {
 	t.Helper()
 	cloud := d.cloudEntry(t)
 	path := filepath.Join(d.Home(), "kubeconfig")
-	b := troubled{desktop: d}
-	b.write(t, path, kubeconfigOf(map[string]entry{"cloud": cloud}))
+	writeJSON(t, path, kubeconfigOf(map[string]entry{"cloud": cloud}))
 	d.start(t, path)
 	return path
 }
