@@ -233,8 +233,8 @@ func unlike[T any](all []T, titlesOf func(T) []string) []string {
 	titles := make([][]string, len(all))
 	taken := map[string]int{}
 	for i, one := range all {
-		titles[i] = titlesOf(one)
-		for _, title := range slices.Compact(titles[i]) {
+		titles[i] = slices.Compact(slices.Clone(titlesOf(one)))
+		for _, title := range titles[i] {
 			taken[look(title)]++
 		}
 	}
@@ -246,7 +246,7 @@ func unlike[T any](all []T, titlesOf func(T) []string) []string {
 			continue
 		}
 		for n := 1; chosen[i] == ""; n++ {
-			if numbered := fmt.Sprintf("%s #%d", own[len(own)-1], n); taken[numbered] == 0 {
+			if numbered := fmt.Sprintf("%s #%d", own[len(own)-1], n); taken[look(numbered)] == 0 {
 				chosen[i] = numbered
 				taken[look(numbered)]++
 			}

@@ -106,6 +106,18 @@ func TestLargeGroupsHavePagesAndTitlesOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestGroupsOfTheSameTitleAreNumbered(t *testing.T) {
+	contexts := many(25, 12)
+	for i := range 5 {
+		contexts = append(contexts, named(fmt.Sprintf("do-ams3-a%d", i), fmt.Sprintf("DigitalOcean-%d", i))...)
+	}
+	want := []string{"DigitalOcean #1 (5)", "DigitalOcean… (5)", "kind (5)"}
+	got := slices.DeleteFunc(grouped(contexts), func(title string) bool { return !strings.Contains(title, "(5)") })
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestPagesOfAWordSayItOnce(t *testing.T) {
 	var contexts []session.State
 	for i := range 60 {
