@@ -190,21 +190,17 @@ func startable(off []session.State, room int, rest string, x view) []Item {
 // gather returns the groups of contexts, at most room of them: if the kubeconfig has many, its smaller ones are in one group with
 // this title, as all are where submenus unfold in the menu.
 func gather(all []session.State, room int, title string, x view) []group {
-	if x.Lines > 0 && len(all) <= maxGroup {
-		return []group{{id: "rest", title: title, contexts: all}}
-	}
-	groups := groupsOf(all, x)
-	empty := func(g group) bool { return len(g.contexts) == 0 }
-	if len(groups) <= min(room, maxGroups+2) && x.Lines == 0 { // two more need few rows, and make a poor group
-		return slices.DeleteFunc(groups, empty)
-	}
-	kept := 0
+	groups, kept := groupsOf(all, x), 0
 	if x.Lines == 0 {
 		kept = min(room, maxGroups) - 1
+		if len(groups) <= min(room, maxGroups+2) { // two more need few rows, and make a poor group
+			kept = len(groups)
+		}
 	}
-	rest := group{id: "rest", title: title, groups: byTitle(slices.DeleteFunc(slices.Clone(groups[kept:]), empty))}
-	shown := slices.DeleteFunc(slices.Clone(groups[:kept]), empty)
-	if rest.size() == 0 {
+	empty := func(g group) bool { return len(g.contexts) == 0 }
+	rest := group{id: "rest", title: title, groups: byTitle(slices.DeleteFunc(groups[kept:], empty))}
+	shown := slices.DeleteFunc(groups[:kept:kept], empty)
+	if len(rest.groups) == 0 {
 		return shown
 	}
 	return append(shown, rest)
