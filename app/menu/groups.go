@@ -54,33 +54,11 @@ type heading struct {
 
 var others = heading{key: "others", titles: []string{"Others"}}
 
-// groupsOf returns the groups of all contexts that can be used, the largest first, with those of all that are in them: by account
-// or project if their names say it, by the first word of their names, by file, and the rest.
+// groupsOf returns the groups of the contexts that can be used, the largest first: by account or project if their names say
+// it, by the first word of their names, by file, and the rest. A group has those of its contexts that are in all, which may
+// be none.
 func groupsOf(all []session.State, x view) []group {
-	of := headingsOf(x.known)
-	by := map[string][]session.State{}
-	for _, c := range x.known {
-		by[of(c).key] = append(by[of(c).key], c)
-	}
-	var headings []heading
-	var rest []session.State
-	seen := map[string]bool{}
-	for _, c := range x.known {
-		h := of(c)
-		switch {
-		case h.key == others.key || len(by[h.key]) < 2:
-			rest = append(rest, c)
-		case !seen[h.key]:
-			seen[h.key] = true
-			headings = append(headings, h)
-		}
-	}
-	slices.SortStableFunc(headings, func(a, b heading) int {
-		return cmp.Or(cmp.Compare(len(by[b.key]), len(by[a.key])), byNumber(strings.ToLower(a.titles[0]), strings.ToLower(b.titles[0])))
-	})
-	if len(rest) > 0 {
-		headings, by[others.key] = append(headings, others), rest
-	}
+	headings, by := headingsIn(x.known)
 	titles := unlike(headings, func(h heading) []string { return h.titles })
 	var groups []group
 	var choices [][]string
@@ -101,11 +79,40 @@ func groupsOf(all []session.State, x view) []group {
 	for _, c := range all {
 		in[c.Name] = true
 	}
-	for i, title := range unlike(choices, slices.Clone) {
+	for i, title := range unlike(choices, func(titles []string) []string { return titles }) {
 		groups[i].title = title
-		groups[i].contexts = slices.DeleteFunc(slices.Clone(groups[i].contexts), func(c session.State) bool { return !in[c.Name] })
+		groups[i].contexts = slices.DeleteFunc(groups[i].contexts, func(c session.State) bool { return !in[c.Name] })
 	}
 	return groups
+}
+
+// headingsIn returns the headings of contexts, those of the most contexts first and others last, and the contexts of each
+// by its key.
+func headingsIn(all []session.State) (headings []heading, by map[string][]session.State) {
+	of := headingsOf(all)
+	by = map[string][]session.State{}
+	for _, c := range all {
+		by[of(c).key] = append(by[of(c).key], c)
+	}
+	var rest []session.State
+	seen := map[string]bool{}
+	for _, c := range all {
+		h := of(c)
+		switch {
+		case h.key == others.key || len(by[h.key]) < 2:
+			rest = append(rest, c)
+		case !seen[h.key]:
+			seen[h.key] = true
+			headings = append(headings, h)
+		}
+	}
+	slices.SortStableFunc(headings, func(a, b heading) int {
+		return cmp.Or(cmp.Compare(len(by[b.key]), len(by[a.key])), byNumber(strings.ToLower(a.titles[0]), strings.ToLower(b.titles[0])))
+	})
+	if len(rest) > 0 {
+		headings, by[others.key] = append(headings, others), rest
+	}
+	return headings, by
 }
 
 // byTitle returns groups in the order of their titles, and what has no title of its own last.
@@ -174,7 +181,7 @@ func shortFile(file string, files []string) string {
 	}
 }
 
-// pages returns one group in the order of its titles, or several if it would be too long.
+// pages returns one group in the order of its contexts' titles, or several if it would be too long.
 func pages(id, title string, all []session.State, x view) []group {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b session.State) int { return byNumber(x.title(a), x.title(b)) })
