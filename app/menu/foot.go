@@ -2,6 +2,7 @@ package menu
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"fairlead/app/session"
@@ -28,11 +29,11 @@ func foot(s session.Snapshot, x view) []Item {
 func program(s session.Snapshot, x view) []Item {
 	var items []Item
 	if x.Autostart != nil {
-		items = append(items, toggle("Start at login", *x.Autostart, Click{Action: SetAutostart, Argument: word(!*x.Autostart)}, ""))
+		items = append(items, toggle("Start at login", *x.Autostart, Click{Action: SetAutostart, Argument: strconv.FormatBool(!*x.Autostart)}, ""))
 	}
 	if len(x.Notifications) > 0 {
 		items = append(items, submenu("notifications", "Notifications", each(x.Notifications, func(kind Switch) Item {
-			return toggle(kind.Title, kind.On, Click{Action: SetNotify, Argument: kind.ID + "=" + word(!kind.On)}, kind.ID)
+			return toggle(kind.Title, kind.On, Click{Action: SetNotify, Argument: kind.ID + "=" + strconv.FormatBool(!kind.On)}, kind.ID)
 		})))
 	}
 	if x.Settings {

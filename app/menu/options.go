@@ -3,6 +3,7 @@ package menu
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"fairlead/app/session"
@@ -83,8 +84,8 @@ const maxUpstreams = 30
 // no submenu.
 func options(c session.State, x view, extra Extra, nested bool) []Item {
 	settings := []Item{
-		toggle("Ask for a password", c.Password, Click{SetPassword, c.Name, word(!c.Password)}, ""),
-		toggle("Treat as production", c.Production, Click{SetProduction, c.Name, word(!c.Production)}, ""),
+		toggle("Ask for a password", c.Password, Click{SetPassword, c.Name, strconv.FormatBool(!c.Password)}, ""),
+		toggle("Treat as production", c.Production, Click{SetProduction, c.Name, strconv.FormatBool(!c.Production)}, ""),
 	}
 	title, times := autoOff(c)
 	sections := [][]Item{settings}
@@ -120,12 +121,4 @@ func autoOff(c session.State) (title string, items []Item) {
 		items = append(items, radio(offer.title, false, Click{SetAutoOff, c.Name, offer.after.String()}))
 	}
 	return title, append(items, radio("Never", never, Click{SetAutoOff, c.Name, time.Duration(0).String()}))
-}
-
-// word returns a bool in the form of Click.Argument.
-func word(is bool) string {
-	if is {
-		return "true"
-	}
-	return "false"
 }
