@@ -33,7 +33,7 @@ func (c *Actions) handleChoice(ctx context.Context, choice notify.Choice) error 
 		return c.Act(ctx, menu.Click{Action: menu.OpenLog, Context: first})
 	case notify.CopyURL:
 		state, _ := c.model.Snapshot().Context(first)
-		return c.Act(ctx, menu.Click{Action: copyURLOf(state), Context: first})
+		return c.Act(ctx, menu.Click{Action: menu.CopyURLOf(state), Context: first})
 	case notify.CopyDetails:
 		return c.copyDetails(ctx, choice)
 	case notify.CopyLogin:

@@ -29,13 +29,5 @@ func (c *Actions) lastURL() (menu.Click, error) {
 	if last.Name == "" {
 		return menu.Click{}, errNoneOn
 	}
-	return menu.Click{Action: copyURLOf(last), Context: last.Name}, nil
-}
-
-// copyURLOf returns the action that copies a context's URL, which depends on whether clients must use TLS.
-func copyURLOf(state session.State) menu.Action {
-	if state.TLS {
-		return menu.CopyTLS
-	}
-	return menu.CopySOCKS5
+	return menu.Click{Action: menu.CopyURLOf(last), Context: last.Name}, nil
 }

@@ -2,6 +2,8 @@ package menu
 
 import (
 	"strings"
+
+	"fairlead/app/session"
 )
 
 // A Click is the request that a click on an item makes, as data. The zero Click makes none.
@@ -63,6 +65,14 @@ const (
 	// OpenKubeconfig may be about a context, too. Argument: the path of the file.
 	OpenKubeconfig Action = "open-kubeconfig"
 )
+
+// CopyURLOf returns the action that copies a context's URL, which depends on whether clients must use TLS.
+func CopyURLOf(c session.State) Action {
+	if c.TLS {
+		return CopyTLS
+	}
+	return CopySOCKS5
+}
 
 // Failure returns the title of the notification that a click on an item failed.
 func Failure(item Item) string {

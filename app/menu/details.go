@@ -45,11 +45,7 @@ func ends(c session.State) []Item {
 }
 
 func copyURL(c session.State) Item {
-	action := CopySOCKS5
-	if c.TLS {
-		action = CopyTLS
-	}
-	return button("Copy "+c.URL(), Click{Action: action, Context: c.Name})
+	return button("Copy "+c.URL(), Click{Action: CopyURLOf(c), Context: c.Name})
 }
 
 // shell offers the setup for the user's own shell, which is used most.
