@@ -165,10 +165,7 @@ func noEndpoints(e *fault.NoEndpoints) words {
 	default:
 		text = fmt.Sprintf("None of the %d Pods behind Service %s/%s is ready", e.NotReady, namespace, name(e.Service))
 	}
-	if detail := strings.TrimRight(Plain(e.Detail, textLength), " ."); detail != "" {
-		text += " (" + detail + ")"
-	}
-	x.sentence = text + "."
+	x.sentence = text + quoted(e.Detail) + "."
 	return x
 }
 

@@ -81,7 +81,7 @@ func unread(e *fault.Kubeconfig) string {
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "you may not read " + file + "."
 	}
-	return fmt.Sprintf("%s: %s.", file, strings.TrimRight(Plain(fmt.Sprint(e.Err), textLength), " ."))
+	return fmt.Sprintf("%s: %s.", file, fragment(fmt.Sprint(e.Err)))
 }
 
 func notPEM(e *fault.Kubeconfig, entry string) (sentence, hint string) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"fairlead/kube/fault"
@@ -40,7 +39,7 @@ func node(e *fault.Node) words {
 
 // quoted returns a text from elsewhere, in parentheses.
 func quoted(text string) string {
-	if text = strings.TrimRight(Plain(text, textLength), " ."); text != "" {
+	if text = fragment(text); text != "" {
 		return " (" + text + ")"
 	}
 	return ""

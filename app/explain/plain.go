@@ -87,6 +87,9 @@ func sentence(text string) string {
 	return text + "."
 }
 
+// fragment makes text from elsewhere a part of a sentence, without a full stop. It may be empty.
+func fragment(text string) string { return strings.TrimRight(Plain(text, textLength), " .") }
+
 // name makes the name of an object safe for a sentence.
 func name(s string) string {
 	if s = Plain(s, nameLength); s == "" {

@@ -10,7 +10,7 @@ import (
 
 // said returns the words of a cluster after a colon, or nothing if there are none.
 func said(text string) string {
-	if text = strings.TrimRight(plainText(text), ". "); text == "" {
+	if text = fragment(text); text == "" {
 		return ""
 	}
 	return ": " + text
