@@ -159,10 +159,10 @@ func (g grid) badge() []layer {
 
 // letter is a bold P on a field, with a margin to the left and right of it and one above and below. It is 5 wide and 7
 // high in the unit of the margins.
-func (g grid) letter(from, to point, beside, above float64) []layer {
-	width, height := (to.x-from.x)/(5+2*beside), (to.y-from.y)/(7+2*above)
+func (g grid) letter(from, to point, marginX, marginY float64) []layer {
+	width, height := (to.x-from.x)/(5+2*marginX), (to.y-from.y)/(7+2*marginY)
 	at := func(x, y float64) point {
-		return point{from.x + math.Round((beside+x)*width), from.y + math.Round((above+y)*height)}
+		return point{from.x + math.Round((marginX+x)*width), from.y + math.Round((marginY+y)*height)}
 	}
 	stem := box(at(0, 0), at(2, 7), 0)
 	bowl := without(box(at(0, 0), at(5, 4.4), g.part(0.8)), box(at(2, 1.4), at(3, 3), 0))
