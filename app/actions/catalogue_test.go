@@ -52,7 +52,7 @@ func TestAPageStaysWhileItIsLoadedAgain(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		c.addTaken("a", 5432)
-		c.addTaken("b", 5432) // whose Services nobody has seen
+		c.addTaken("b", 5432) // whose Services were never loaded
 		if got := page(); !slices.Equal(got.TakenPorts, []uint16{5432}) || changes != 6 {
 			t.Errorf("with a taken port: %+v, %d changes", got, changes)
 		}

@@ -11,8 +11,8 @@ import (
 	"fairlead/app/settings"
 )
 
-// forward makes or removes a fixed local port. If the port is taken, the error says who has it, and the menu offers another
-// one from then on.
+// forward makes or removes a fixed local port. If the port is taken, the error says by what, and the menu offers another one
+// from then on.
 func (c *Actions) forward(ctx context.Context, click menu.Click) error {
 	if click.Action == menu.RemoveForward {
 		at, err := netip.ParseAddrPort(click.Argument)

@@ -75,7 +75,7 @@ func listen(err error) (words, bool) {
 	return e, true
 }
 
-// isLocalPort reports whether err is of a fixed local port, and of no proxy's.
+// isLocalPort reports whether err is about a fixed local port, and not about the port of a proxy.
 func isLocalPort(err error) bool {
 	_, ok := errors.AsType[interface {
 		error

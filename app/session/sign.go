@@ -24,10 +24,11 @@ const (
 // Signs returns all signs, the most urgent first.
 func Signs() []Sign { return []Sign{SignAttention, SignFailed, SignWorking, SignOn, SignOff} }
 
-// ProductionPicture is the name of the mark of production. With it, and a hyphen, end the names of the pictures that carry it.
+// ProductionPicture is the name of the mark of production. The names of the pictures that carry it end with a hyphen and
+// this.
 const ProductionPicture = "production"
 
-// Picture returns the name of the picture of a sign, which has a mark for production.
+// Picture returns the name of the picture of a sign, with the mark of production or without it.
 func (s Sign) Picture(production bool) string {
 	if production {
 		return string(s) + "-" + ProductionPicture

@@ -45,7 +45,8 @@ func escapeFirst(title string) string {
 
 var mnemonic = regexp.MustCompile(`_[^_]`)
 
-// signs are the pictures of menu.Item.Icon as text. The triangle is as wide as its place in most fonts, and the others are not.
+// signs are the pictures of menu.Item.Icon as text. In most fonts the triangle fills its place, without the
+// margins that the others have, so a thin space follows it.
 var signs = map[string]string{"off": "○", "working": "◌", "on": "●", "attention": "▲\u2009", "failed": "✕"}
 
 // label returns what stands in the line of an item.
