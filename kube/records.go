@@ -277,9 +277,9 @@ type Instance struct {
 	Port uint16
 }
 
-// Instances returns the targets in the SRV records of a named port of the host, which Lookup found to be in the cluster: the
-// Service and the number of its port, or each ready Pod of a headless Service. It returns none if there is no such
-// Service, or no such port.
+// Instances returns the targets in the SRV records of a named TCP port of the host, which Lookup found to be in the cluster:
+// the Service and the number of its port, or each ready Pod of a headless Service. It returns none if there is no such
+// Service, or no such port. Unlike Records it knows every form of a Service's name.
 func (h *Host) Instances(ctx context.Context, port string) ([]Instance, error) {
 	if h.check() != nil {
 		return nil, nil
@@ -294,27 +294,8 @@ func (h *Host) Instances(ctx context.Context, port string) ([]Instance, error) {
 	if err != nil || n.meaning != serviceName {
 		return nil, unlessAbsent(err)
 	}
-	s, _, err := r.service(ctx, objects.ServiceKey{Namespace: n.namespace, Name: n.service})
-	if err != nil {
-		return nil, unlessAbsent(err)
-	}
-	number, err := s.PortNamed(port, false)
-	if err != nil || number < 1 || number > 65535 {
-		return nil, unlessAbsent(err)
-	}
-	host := s.Name + "." + s.Namespace + ".svc." + zone
-	if !s.Headless {
-		return []Instance{{host, uint16(number)}}, nil
-	}
-	pods, _, err := s.Endpoints(number)
-	if err != nil {
-		return nil, unlessAbsent(err)
-	}
-	var found []Instance
-	for _, p := range pods {
-		found = append(found, Instance{p.Pod + "." + host, uint16(p.Port)})
-	}
-	return found, nil
+	found, err := r.records(ctx, []string{"_" + port, "_tcp", n.service, n.namespace, "svc"}, zone)
+	return found.Services, unlessAbsent(err)
 }
 
 // unlessAbsent returns err, or nil if it says that something does not exist or is not ready.
