@@ -182,10 +182,10 @@ func memberRecords(s *objects.Service, label string) (Records, error) {
 func portRecords(s *objects.Service, host, port, protocol string) (Records, error) {
 	port, isPort := strings.CutPrefix(port, "_")
 	protocol, isProtocol := strings.CutPrefix(protocol, "_")
-	such := func(p objects.Port) bool {
+	match := func(p objects.Port) bool {
 		return p.Name == port && strings.EqualFold(p.Protocol, protocol)
 	}
-	at := slices.IndexFunc(s.Ports, such)
+	at := slices.IndexFunc(s.Ports, match)
 	if !isPort || !isProtocol || port == "" || at < 0 && !s.Headless {
 		return Records{}, errNoRecords
 	}
@@ -193,7 +193,7 @@ func portRecords(s *objects.Service, host, port, protocol string) (Records, erro
 		return instances(Instance{host, uint16(s.Ports[at].Number)})
 	}
 	var all []Instance
-	for _, one := range s.Published(such) {
+	for _, one := range s.Published(match) {
 		if i := (Instance{one.Label + "." + host, uint16(one.Port)}); !slices.Contains(all, i) {
 			all = append(all, i)
 		}

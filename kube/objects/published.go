@@ -12,15 +12,15 @@ type Published struct {
 	Port    int // of the port that was asked for; 0 if none was
 }
 
-// Published returns the ready endpoints of the Service, each with the port that passes a test, whose slices have such a
-// port. Without a test, it returns all ready endpoints, and no ports. Endpoints that have no address, but a host, have no
-// record in DNS.
-func (s *Service) Published(such func(Port) bool) []Published {
+// Published returns the ready endpoints of the Service whose EndpointSlice has a port that matches, each with that port. If
+// match is nil, it returns all ready endpoints, without ports. Endpoints that have no address, but a host, have no record in
+// DNS.
+func (s *Service) Published(match func(Port) bool) []Published {
 	var all []Published
 	for _, slice := range s.Slices {
 		port := 0
-		if such != nil {
-			at := slices.IndexFunc(slice.ports, such)
+		if match != nil {
+			at := slices.IndexFunc(slice.ports, match)
 			if at < 0 {
 				continue
 			}
