@@ -9,7 +9,7 @@ import (
 	"fairlead/kube/api"
 )
 
-// A cache that is not stopped goes on asking after its cluster was closed, and has no owner who waits for it.
+// A cache that is not stopped keeps asking after its cluster was closed, and nothing waits for its goroutines.
 func TestStoppingAResolverStopsEachOfItsCaches(t *testing.T) {
 	r := newResolver(&api.Client{}, "default", func() *Policy { return &Policy{} })
 	r.stop()
@@ -30,7 +30,7 @@ func TestStoppingAResolverStopsEachOfItsCaches(t *testing.T) {
 			life := v.FieldByName("life")
 			ctx := reflect.NewAt(life.Type(), life.Addr().UnsafePointer()).Elem().Interface().(context.Context)
 			if ctx.Err() == nil {
-				t.Errorf("%s goes on", path)
+				t.Errorf("%s was not stopped", path)
 			}
 			return
 		}

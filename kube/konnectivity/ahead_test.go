@@ -22,7 +22,8 @@ func TestNothingCountsAfterClose(t *testing.T) {
 	}
 }
 
-// filled returns a connection's read-ahead that has come to its share, and what fill returns in the end.
+// filled returns a connection's read-ahead that has come to its share, and what fill returns in the end. It runs in a bubble
+// of testing/synctest, as the tests that call it do: they sleep by its fake clock, which takes no time.
 func filled(total *budget, size int) (a *readAhead, stalled <-chan bool) {
 	a = newReadAhead(total)
 	end := make(chan bool, 1)
@@ -31,9 +32,9 @@ func filled(total *budget, size int) (a *readAhead, stalled <-chan bool) {
 	return a, end
 }
 
-// Others may have taken all the memory there is for a while. A connection that is full because of that goes on as soon as
-// they give it back, though its own reader takes nothing.
-func TestAConnectionGoesOnWhenOthersMakeRoom(t *testing.T) {
+// The readers of other connections may use all of the budget for a while. A connection that waits for room because of that
+// reads again as soon as they release some, even if its own reader takes nothing.
+func TestAConnectionReadsAgainWhenOthersMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var total budget
 		total.add(aheadOfAll)
