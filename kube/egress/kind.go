@@ -15,9 +15,10 @@ const (
 	Fairlead  Kind = "fairlead" // "fairlead gateway", which can demand a certificate of its clients
 )
 
-// networks are those whose clients are let in where no certificate is demanded: the addresses that clusters use, so that it
-// is no open proxy where Pods can be reached from elsewhere, and the Pod's loopback, from where port-forwards come.
-var networks = []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
+// clusterNetworks are the addresses that clusters use. Where no certificate is demanded, only clients from them and from the
+// Pod's loopback, where port-forwards come from, are let in, so that it is no open proxy where Pods can be reached from
+// elsewhere.
+var clusterNetworks = []string{"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
 
 // The paths in a container.
 const (
@@ -95,7 +96,7 @@ func (s Spec) gateway() program {
 		memory: "256Mi",
 	}
 	if s.TLSSecret == "" {
-		p.container["args"] = append(arguments, "--allow-from", strings.Join(networks, ","))
+		p.container["args"] = append(arguments, "--allow-from", "127.0.0.0/8,::1/128,"+strings.Join(clusterNetworks, ","))
 		return p
 	}
 	file := func(name string) string { return certificateFolder + "/" + name }

@@ -39,22 +39,18 @@ const (
 // is no third object, and no shell is needed in the image.
 const configAnnotation = "fairlead/tinyproxy.conf"
 
-// configuration is the proxy's configuration. The Pod's own user runs it, and its log goes to the standard output. It lets
-// in the addresses that clusters use, so that it is no open proxy where Pods can be reached from elsewhere; port-forwards
-// come from the Pod's localhost.
-const configuration = `Port 8888
+// configuration returns tinyproxy's configuration. The Pod's own user runs it, and its log goes to the standard output.
+func configuration() string {
+	return fmt.Sprintf(`Port %d
 Timeout 600
 MaxClients 200
 LogLevel Warning
 DisableViaHeader Yes
 Allow 127.0.0.1
 Allow ::1
-Allow 10.0.0.0/8
-Allow 100.64.0.0/10
-Allow 172.16.0.0/12
-Allow 192.168.0.0/16
-Allow fc00::/7
-`
+Allow %s
+`, Port, strings.Join(clusterNetworks, "\nAllow "))
+}
 
 const cpuLimit = "1"
 
@@ -146,7 +142,7 @@ func (s Spec) deployment() object {
 func (s Spec) podMetadata() object {
 	metadata := object{"labels": labels()}
 	if s.kind() == Tinyproxy {
-		metadata["annotations"] = object{configAnnotation: configuration}
+		metadata["annotations"] = object{configAnnotation: configuration()}
 	}
 	return metadata
 }
