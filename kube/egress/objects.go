@@ -97,10 +97,7 @@ func (s Spec) object(of resource) object {
 }
 
 func (s Spec) image() string {
-	if s.Image == "" {
-		return DefaultImage
-	}
-	return s.Image
+	return cmp.Or(s.Image, DefaultImage)
 }
 
 func (s Spec) metadata() object {
