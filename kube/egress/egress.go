@@ -20,7 +20,7 @@ type Made struct {
 
 // A Status is the state of the proxy of a namespace.
 type Status struct {
-	There      bool   // both objects are
+	There      bool   // the Service and the Deployment exist
 	Ready      bool   // a Pod is ready
 	Image      string // of the Deployment
 	Kind       Kind
@@ -103,27 +103,28 @@ func describe(kind Kind, tlsSecret string) string {
 // Look returns the state of the proxy of a namespace. Objects of its name that are not Fairlead's are a Problem.
 func Look(ctx context.Context, client *api.Client, namespace string) (Status, error) {
 	var s Status
-	var all [2]found
-	for i, r := range []resource{services, deployments} {
-		var err error
-		if all[i], err = read(ctx, client, namespace, r); err != nil {
-			return s, err
-		}
-		if all[i].uid != "" && !all[i].ours && s.Problem == nil {
-			s.Problem = problem(fault.ForeignObject, r.kind, namespace, "")
-		}
+	service, err := read(ctx, client, namespace, services)
+	if err != nil {
+		return s, err
 	}
-	service, deployment := all[0], all[1]
+	deployment, err := read(ctx, client, namespace, deployments)
+	if err != nil {
+		return s, err
+	}
 	s.Service, s.Deployment, s.Image = service.uid, deployment.uid, deployment.image
-	s.Kind, s.TLSSecret = all[0].kind, all[0].tlsSecret
+	s.Kind, s.TLSSecret = service.kind, service.tlsSecret
 	if service.uid == "" {
 		s.Kind, s.TLSSecret = deployment.kind, deployment.tlsSecret
 	}
-	if s.Problem != nil {
+	switch {
+	case service.uid != "" && !service.ours:
+		s.Problem = problem(fault.ForeignObject, services.kind, namespace, "")
 		return s, nil
-	}
-	if service.deleted || deployment.deleted {
-		s.Problem = problem(fault.StillThere, "Deployment", namespace, "")
+	case deployment.uid != "" && !deployment.ours:
+		s.Problem = problem(fault.ForeignObject, deployments.kind, namespace, "")
+		return s, nil
+	case service.deleted || deployment.deleted:
+		s.Problem = problem(fault.StillThere, deployments.kind, namespace, "")
 		return s, nil
 	}
 	if s.There = service.uid != "" && deployment.uid != ""; !s.There {
@@ -152,7 +153,7 @@ var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageNam
 func (s *Status) explain(namespace string, d found, list []pod) {
 	set := func(p fault.WorkloadProblem, text string) {
 		if s.Problem == nil {
-			s.Problem = problem(p, "Deployment", namespace, text)
+			s.Problem = problem(p, deployments.kind, namespace, text)
 			s.Problem.Image = d.image
 		}
 	}
@@ -216,9 +217,9 @@ func (d Deployer) say(text string) {
 	}
 }
 
-// Make makes the objects that are not there yet. made has those that were made before. After each object, and before the
-// next one, keep is called with all that were made, so that they can be removed whatever happens. Objects of its name that are not Fairlead's are left alone, and
-// are an error.
+// Make makes the objects that are not there yet. made has those that were made before. After each object, keep is called with
+// all that were made, so that they can be removed whatever happens next. Objects of its name that are not Fairlead's are left
+// alone, and are an error.
 func (d Deployer) Make(ctx context.Context, made Made, keep func(Made) error) error {
 	now, err := Look(ctx, d.Client, d.Spec.Namespace)
 	if err != nil {
@@ -290,7 +291,7 @@ func (d Deployer) Wait(ctx context.Context) error {
 		case now.Ready:
 			return nil
 		case !now.There && now.Problem == nil:
-			return problem(fault.Vanished, "Deployment", d.Spec.Namespace, "")
+			return problem(fault.Vanished, deployments.kind, d.Spec.Namespace, "")
 		case now.Problem == nil:
 			since = time.Time{}
 		case since.IsZero():
@@ -303,7 +304,7 @@ func (d Deployer) Wait(ctx context.Context) error {
 			if now.Problem != nil {
 				return now.Problem
 			}
-			return problem(fault.NotReadyYet, "Deployment", d.Spec.Namespace, now.Waiting)
+			return problem(fault.NotReadyYet, deployments.kind, d.Spec.Namespace, now.Waiting)
 		}
 		text := "waiting for its Pod: " + cmp.Or(now.Waiting, "not ready yet")
 		if now.Problem != nil {
