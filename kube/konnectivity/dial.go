@@ -137,7 +137,7 @@ func (t *Carrier) inOrder(endpoints []carrier.Endpoint) []carrier.Endpoint {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	rank := func(e carrier.Endpoint) int {
-		if _, withdrawn := t.withdrawn[podID{e.Namespace, e.Pod, e.UID}]; withdrawn {
+		if t.withdrawn[podID{e.Namespace, e.Pod, e.UID}] {
 			return 1
 		}
 		return 0

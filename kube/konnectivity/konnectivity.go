@@ -67,7 +67,7 @@ type Carrier struct {
 	ahead     budget                       // of what waits for readers
 	ctx       context.Context              // Run's, nil before it
 	unserved  map[netip.AddrPort]time.Time // ClusterIPs that led nowhere, and until when they are not tried
-	withdrawn map[podID]carrier.Standing
+	withdrawn map[podID]bool
 }
 
 type podID struct{ namespace, pod, uid string }
@@ -83,7 +83,7 @@ func New(c Config) (*Carrier, error) {
 	}
 	t := &Carrier{
 		server: server, mode: cmp.Or(c.Mode, HTTPConnect), quiet: c.Quiet, log: c.Log, ready: make(chan struct{}),
-		conns: map[*conn]struct{}{}, withdrawn: map[podID]carrier.Standing{}, unserved: map[netip.AddrPort]time.Time{},
+		conns: map[*conn]struct{}{}, withdrawn: map[podID]bool{}, unserved: map[netip.AddrPort]time.Time{},
 	}
 	asked := httpConnect{config: c, server: server}
 	t.opener = &asked
@@ -167,10 +167,11 @@ func (t *Carrier) Connections() int {
 func (t *Carrier) Withdraw(namespace, pod, uid string, standing carrier.Standing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.withdrawn[podID{namespace, pod, uid}] = standing
 	if standing == carrier.Gone {
 		delete(t.withdrawn, podID{namespace, pod, uid}) // nothing leads to it any more
+		return
 	}
+	t.withdrawn[podID{namespace, pod, uid}] = true
 }
 
 // Restore puts a Pod back into use.
