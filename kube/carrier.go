@@ -57,7 +57,9 @@ func (d *loginDialer) checkLogin(ctx context.Context, err error) error {
 		return err
 	}
 	var login *fault.Login
-	if _, refused := d.api.MayForward(ctx, d.namespace(), "create"); errors.As(refused, &login) {
+	right := createForward
+	right.Namespace = d.namespace()
+	if _, refused := d.api.May(ctx, right); errors.As(refused, &login) {
 		return refused
 	}
 	return err

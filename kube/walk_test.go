@@ -121,7 +121,7 @@ func TestAWalkAsksTheAPIServerOnANewConnection(t *testing.T) {
 	c := newCluster("team", a, &fakeCarrier{}, testLog())
 	run(t, c)
 	var questions sync.WaitGroup
-	questions.Go(func() { _, _ = a.MayForward(t.Context(), "team", "get") })
+	questions.Go(func() { _, _ = a.May(t.Context(), getForward) })
 	<-asked
 	walks := make(chan string, 1)
 	go func() {

@@ -119,12 +119,7 @@ func (r Right) String() string {
 	return text
 }
 
-// MayForward reports whether the context's user has verb on port-forwards in namespace. Every logged-in user may ask that.
-func (a *Client) MayForward(ctx context.Context, namespace, verb string) (bool, error) {
-	return a.May(ctx, Right{Namespace: namespace, Verb: verb, Resource: "pods", Subresource: "portforward"})
-}
-
-// May reports whether the user has a right.
+// May reports whether the context's user has a right. Every logged-in user may ask that.
 func (a *Client) May(ctx context.Context, wanted Right) (bool, error) {
 	q := Question{Verb: "create", Resource: "selfsubjectaccessreviews.authorization.k8s.io"}
 	q.body = map[string]any{
