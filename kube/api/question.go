@@ -19,12 +19,12 @@ const (
 
 // A Question is a request to the API server, in RBAC's terms.
 type Question struct {
-	Verb      string // "get", "list", "watch", "create"
+	Verb      string // "get", "list", "watch", "create", "delete"
 	Resource  string // with its API group, as in "endpointslices.discovery.k8s.io", or a path
 	Namespace string // empty for all of them
 	Name      string // of the object; empty for a list
 	query     url.Values
-	body      any // the object to create
+	body      any // the object to create, or the options of a delete
 }
 
 // With returns the question with one more query parameter.

@@ -23,13 +23,13 @@ func (e *Denied) Error() string {
 // Unwrap returns fs.ErrPermission.
 func (e *Denied) Unwrap() error { return fs.ErrPermission }
 
-// A WorkloadProblem is why a Deployment has no ready Pod.
+// A WorkloadProblem is why a Deployment has no ready Pod, or why an object cannot be made or removed.
 type WorkloadProblem string
 
 // The values of WorkloadProblem.
 const (
 	NoImage       WorkloadProblem = "image"       // its image cannot be pulled
-	NoPod         WorkloadProblem = "admission"   // its Pods are refused: by a quota, by Pod Security, or by a webhook
+	NoPod         WorkloadProblem = "admission"   // its Pods are refused: by Pod Security, or by a webhook
 	NoNode        WorkloadProblem = "scheduling"  // no node takes its Pod
 	NotStarting   WorkloadProblem = "start"       // its container cannot be started, or ends
 	NotReadyYet   WorkloadProblem = "slow"        // it is not ready in time, and nothing says why
@@ -46,7 +46,7 @@ const (
 // A Workload is a Deployment that is not ready, or an object that cannot be made or removed.
 type Workload struct {
 	Problem   WorkloadProblem
-	Kind      string // "Deployment" or "Service"
+	Kind      string // "Deployment", "Service" or "Secret"
 	Namespace string
 	Name      string
 	Image     string // of its container

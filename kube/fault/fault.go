@@ -6,6 +6,8 @@
 //	NoEndpoints   syscall.EHOSTUNREACH
 //	Refused       syscall.ECONNREFUSED
 //	Forbidden     fs.ErrPermission
+//	MissingRights fs.ErrPermission
+//	Denied        fs.ErrPermission
 //	HostNetwork   fs.ErrPermission
 //	Login         fs.ErrPermission
 //	Unreachable   the network's error, and syscall.EHOSTUNREACH
