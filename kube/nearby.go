@@ -48,7 +48,7 @@ func (l *serviceLookup) suggest(ctx context.Context, key objects.ServiceKey, err
 	return l.suggested(ctx, key, err, l.knownElsewhere(key))
 }
 
-// noService returns the error for a Service of which a query failed, with suggestions; a walk's are those of all namespaces.
+// noService returns the error for a Service that could not be got, with suggestions. For a walk they come from all namespaces.
 func (r *resolver) noService(ctx context.Context, key objects.ServiceKey, err error) error {
 	err = r.absent(ctx, key, err)
 	if traceOf(ctx) != nil {

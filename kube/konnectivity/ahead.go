@@ -27,7 +27,7 @@ type budget struct {
 	used atomic.Int64
 
 	mu    sync.Mutex
-	freed chan struct{} // closed and replaced when there is room again; nil if nobody waits for it
+	freed chan struct{} // closed when there is room again; nil while no connection waits for that
 }
 
 func (b *budget) hasRoom() bool { return b.used.Load() < aheadOfAll }
@@ -149,8 +149,8 @@ func (a *readAhead) awaitRoom() bool {
 	}
 }
 
-// checkRoom returns whether there is room for a part, a channel that is closed when that may have changed because of the reader,
-// and how much the reader has taken.
+// checkRoom reports whether there is room for a part. It also returns a channel that is closed when the reader may have
+// changed that, and how much the reader has taken.
 func (a *readAhead) checkRoom() (room bool, changed <-chan struct{}, taken int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -244,7 +244,7 @@ func (t *Carrier) Check(ctx context.Context) error {
 	return err
 }
 
-// Probe does what Check does, and reports whether the server has an agent, too. It is a carrier.Prober's.
+// Probe does what Check does, and also finds out whether the server has an agent. It implements carrier.Prober.
 func (t *Carrier) Probe(ctx context.Context) (found string, err error) {
 	found = fmt.Sprintf("%s, mode %s", t.server, t.mode)
 	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
