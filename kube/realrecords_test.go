@@ -75,6 +75,18 @@ func everyRecord(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%q, which is in no domain of the cluster: %q, %v", name, c.Domain(name), err)
 		}
 	}
+	for host, want := range map[string]string{
+		"dual.forms":            "dual.forms.svc.cluster.local:80",
+		"members.forms.svc":     "primary.members.forms.svc.cluster.local:8080",
+		"none.forms.svc":        "",
+		"site.forms.svc":        "",
+		"one.members.forms.svc": "",
+		dashed + ".forms.pod":   "",
+	} {
+		if got := instancesOf(t, c, host, "http"); got != want {
+			t.Errorf("port http of %s: %q, want %q", host, got, want)
+		}
+	}
 	c.SetPolicy(Policy{Domain: "K8s.example.com."})
 	if got := recordsOf(t, c, "_http._tcp.dual.forms.svc.k8s.example.com"); got != "dual.forms.svc.k8s.example.com:80" {
 		t.Errorf("in the policy's domain: %q", got)
@@ -116,10 +128,28 @@ func recordsOf(t *testing.T, c *Cluster, name string) string {
 	for _, address := range found.Addresses {
 		all = append(all, address.String())
 	}
-	for _, s := range found.Services {
-		all = append(all, fmt.Sprintf("%s:%d", s.Host, s.Port))
+	return sorted(append(all, texts(found.Services)...)...)
+}
+
+// instancesOf returns where a named port of a host is served, in one line.
+func instancesOf(t *testing.T, c *Cluster, host, port string) string {
+	t.Helper()
+	h, err := c.Lookup(t.Context(), host)
+	if err != nil {
+		return err.Error()
 	}
-	return sorted(all...)
+	found, err := h.Instances(t.Context(), port)
+	if err != nil {
+		return err.Error()
+	}
+	return sorted(texts(found)...)
+}
+
+func texts(instances []Instance) (texts []string) {
+	for _, i := range instances {
+		texts = append(texts, fmt.Sprintf("%s:%d", i.Host, i.Port))
+	}
+	return texts
 }
 
 func sorted(all ...string) string {
