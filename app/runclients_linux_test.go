@@ -113,7 +113,7 @@ func TestAChangedKubeconfigIsFollowedInside(t *testing.T) {
 	}
 }
 
-// A shell inside has the terminal: it stops its children, and takes them up again.
+// A shell inside has the terminal: it stops its children, and continues them.
 func TestAShellInsideHasJobControl(t *testing.T) {
 	r := runInside(t, nil, nil, "bash", "--norc", "-i")
 	line := "exec"
@@ -165,7 +165,7 @@ func TestAShellInsideHasJobControl(t *testing.T) {
 	}
 }
 
-// Where namespaces cannot be had, it is said why, and the program gets proxy variables if they are wanted.
+// Without namespaces, the reason is reported, and the program gets proxy variables if the user wants them.
 func TestWithoutNamespacesTheProgramGetsVariables(t *testing.T) {
 	unshare := []string{"unshare", "-m"}
 	if os.Geteuid() != 0 {

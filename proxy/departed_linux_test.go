@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// silentTarget reads to the end and then waits to be let go: whoever waits for its end waits for ever.
+// silentTarget reads to the end and then waits until the test ends it. A relay that waits for its end waits for ever.
 func silentTarget(t *testing.T) (address string, got chan string, release func()) {
 	got = make(chan string, 1)
 	ended := make(chan struct{})

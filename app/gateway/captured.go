@@ -54,8 +54,8 @@ type Place struct {
 	Exists    bool
 }
 
-// Find reports where a name leads from this context, and whether there is one. An error means that this is not known: the
-// connection to it will fail, and say why.
+// Find reports where a name leads from this context, and whether it exists. After an error, this is not known, and a
+// connection to the name fails with the reason.
 func (p *Gateway) Find(ctx context.Context, host string) (Place, error) {
 	p.mutex.Lock()
 	cluster, outside := p.current.cluster, p.current.plan.outside
@@ -69,7 +69,7 @@ func (p *Gateway) Find(ctx context.Context, host string) (Place, error) {
 		return Place{InCluster: true, Exists: exists}, err
 	}
 	if _, refused := outside.find(host, 443).dialer.(refusal); refused {
-		return Place{Exists: true}, nil // the connection says that it is refused; nobody is asked for the name
+		return Place{Exists: true}, nil // the connection says that it is refused, so the name is not looked up
 	}
 	exists, err := outside.isPublic(ctx, host)
 	return Place{Exists: exists}, err

@@ -17,8 +17,8 @@ import (
 	"fairlead/proxy/hostport"
 )
 
-// forwards are the fixed local ports of a gateway: each leads to one target, or is that of its nameserver. One whose port is taken is tried
-// again until it can be opened, and keeps neither the proxy nor the others from being served.
+// forwards are the fixed local ports of a gateway: each leads to one target, or is that of its nameserver. One whose port
+// is taken is tried again until it can be opened, and keeps neither the proxy nor the others from being served.
 type forwards struct {
 	gateway *Gateway
 	alone   bool          // there is no proxy to serve, so what keeps a port from being opened is the context's own failure

@@ -29,9 +29,9 @@ type Config struct {
 	// Kubeconfig returns the current kubeconfig.
 	Kubeconfig func() *kubeconfig.Config
 	Settings   *settings.Settings
-	// Failed is called when a connection into a context's cluster, or any of a captured program, failed before a byte was relayed, with the
-	// explanation for the user. whole is set if the cause is the context's, so that its health is reported, too. It must
-	// not block. It may be nil.
+	// Failed is called when a connection into a context's cluster, or any of a captured program, failed before a byte was
+	// relayed, with the explanation for the user. whole is set if the cause is the context's, so that its health is
+	// reported, too. It must not block. It may be nil.
 	Failed func(context, target string, said explain.Explanation, whole bool)
 	// Own reports whether one of Fairlead's listeners has an address. A program that runs no gateways itself sets it;
 	// otherwise it is nil, and the running gateways are searched.

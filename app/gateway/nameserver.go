@@ -17,7 +17,7 @@ import (
 // recordsLast is how long clients may keep an answer, as in Kubernetes' own DNS.
 const recordsLast = 5 * time.Second
 
-// nameserver returns what answers questions about the cluster's names.
+// nameserver returns a server for questions about the cluster's names.
 func (p *Gateway) nameserver() *nameserver.Server {
 	s := nameserver.New(names{p}, recordsLast)
 	s.Forward(p.resolvers)

@@ -51,7 +51,7 @@ func TestANameserverListensWhileItsContextIsOn(t *testing.T) {
 	}
 }
 
-// A port that is taken for datagrams alone is said, holds no connections, and is opened once it is free.
+// A port that is taken for datagrams alone is reported, accepts no connections, and is opened once it is free.
 func TestATakenPortForDatagramsIsSaidAndTriedAgain(t *testing.T) {
 	taken, err := net.ListenPacket("udp4", freeAddress(t).String())
 	if err != nil {

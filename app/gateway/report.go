@@ -21,7 +21,7 @@ func (g *Gateways) events(log zerolog.Logger, name string) func(proxy.Event) {
 
 // report logs a connection that has ended and, if it failed because the cluster could not be reached, hands it to
 // Failed. Failures on the way to other hosts are left to the client, because a browser causes many; but a captured client
-// learns no more than a number.
+// gets only an error number.
 func (g *Gateways) report(log zerolog.Logger, name string, r proxy.Connection) {
 	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
 	event, said := log.Debug(), explain.Error(r.Err).In(name).For(r.Target)

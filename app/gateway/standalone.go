@@ -165,7 +165,7 @@ func (s *Standalone) isOwn(address netip.AddrPort) bool {
 	return err == nil && covers(own, address)
 }
 
-// peer returns the check of who connects, or nil for none.
+// peer returns the check of clients, or nil for none.
 func (c StandaloneConfig) peer() func(client, local netip.AddrPort) error {
 	if len(c.AllowFrom) == 0 {
 		if c.guarded() {

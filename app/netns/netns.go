@@ -1,6 +1,6 @@
 // Package netns runs a program in namespaces of its own, as far as the network goes: everything that the program and its
 // children send, except to their own loopback, arrives at one device, which is handed to the caller. Names are looked up
-// at one nameserver behind that device, whatever the machine's own set-up is. User, groups, files, terminal and process
+// at one nameserver behind that device, and not as the machine is configured. User, groups, files, terminal and process
 // numbers are the machine's.
 //
 // No rights are needed for it where the system has user namespaces. A helper, which is this same program started

@@ -18,7 +18,7 @@ import (
 // A Process is a program in namespaces of its own.
 type Process struct {
 	Device *os.File // what the program sends, and what it receives, one IP packet at a time; the caller closes it
-	// Sockets is a netlink socket for questions about the sockets inside, as of sock_diag(7); the caller closes it.
+	// Sockets is a netlink socket for questions about the sockets inside, see sock_diag(7); the caller closes it.
 	Sockets *os.File
 	IPv6    bool // the device has its address of IPv6
 	// Hardware is set if the device carries frames of Ethernet in place of packets. It is the program's address.
@@ -140,7 +140,7 @@ func (p *Process) Wait() (syscall.WaitStatus, error) {
 
 // Close ends the helper and everything that still runs in the namespaces.
 func (p *Process) Close() {
-	_ = p.wire.conn.Close() // the helper takes that for our end
+	_ = p.wire.conn.Close() // the helper sees that as the end of the caller
 	ended := make(chan struct{})
 	go func() { _ = p.helper.Wait(); close(ended) }()
 	select {

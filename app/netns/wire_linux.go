@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// A message is what the caller and the helper say to each other, one in each packet of their socket.
+// A message is sent by the caller or by the helper, in one packet of their socket.
 type message struct {
 	Config *Config `json:",omitempty"` // first, to the helper
 	Go     bool    `json:",omitempty"` // to the helper: start the program

@@ -56,7 +56,7 @@ type Resolver interface {
 type Config struct {
 	Device     io.ReadWriteCloser // one IP packet per Read and Write; it is closed with the Net
 	MTU        int                // the largest packet
-	Resolver   Resolver           // answers datagrams to port 53, whatever their address
+	Resolver   Resolver           // answers datagrams to port 53 of any address
 	Nameserver netip.Addr         // connections to its port 53 are the Resolver's, too
 	// Departed reports whether no program has the client's socket open any more. It may be nil.
 	Departed func(client, local netip.AddrPort) bool

@@ -122,7 +122,7 @@ func fullAddress(to string) (tcpip.FullAddress, tcpip.NetworkProtocolNumber) {
 	return tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFromSlice(at.Addr().AsSlice()), Port: at.Port()}, protocolFor(at.Addr())
 }
 
-// dial connects the client to an address, and says what came of it.
+// dial connects the client to an address in a goroutine, and returns a channel for the result.
 func dial(client *stack.Stack, to string) <-chan dialled {
 	result := make(chan dialled, 1)
 	go func() {

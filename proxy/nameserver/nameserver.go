@@ -14,7 +14,7 @@ import (
 
 // Limits.
 const (
-	maxDatagram = 1232 // of an answer, whatever the client says: more may be fragmented
+	maxDatagram = 1232 // of an answer, even if the client accepts more, which may be fragmented
 	maxQuery    = 4096
 	answerTime  = 10 * time.Second // for one answer
 	idleTime    = 10 * time.Second // between two questions of a connection
@@ -37,7 +37,7 @@ type Source interface {
 	Services(ctx context.Context, name string) ([]Service, error)
 	// Names returns the names of an address.
 	Names(ctx context.Context, address netip.Addr) ([]string, error)
-	// Other returns an error if a name does not exist, for a question about something else of it.
+	// Other returns an error if a name does not exist. It is called for questions of other types.
 	Other(ctx context.Context, name string) error
 }
 
