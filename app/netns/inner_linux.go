@@ -104,7 +104,7 @@ func prepare(w wire, c Config) error {
 	}
 	sockets := os.NewFile(uintptr(diagnosis), "sock_diag")
 	defer func() { _ = sockets.Close() }()
-	return w.send(message{Device: true, IPv6: ipv6, Hardware: hardware}, device, sockets)
+	return w.send(message{IPv6: ipv6, Hardware: hardware}, device, sockets)
 }
 
 // dropRights takes from the program what the helper was given in a namespace for users, so that it has what it would have

@@ -14,10 +14,9 @@ type message struct {
 	Config *Config `json:",omitempty"` // first, to the helper
 	Go     bool    `json:",omitempty"` // to the helper: start the program
 
-	Device bool `json:",omitempty"` // from the helper, with the descriptors of the device and of a socket for sock_diag(7)
-	IPv6   bool `json:",omitempty"` // with Device: the device has its address of IPv6
-
-	Hardware net.HardwareAddr `json:",omitempty"` // with Device: it carries frames, for this address
+	// From the helper, with the descriptors of the device and of a socket for sock_diag(7):
+	IPv6     bool             `json:",omitempty"` // the device has its address of IPv6
+	Hardware net.HardwareAddr `json:",omitempty"` // the device carries frames, for this address
 
 	PID    int    `json:",omitempty"` // the program is started
 	Ended  bool   `json:",omitempty"` // it has ended, with Status
