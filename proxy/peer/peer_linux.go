@@ -43,7 +43,7 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 		return func(netip.AddrPort, netip.AddrPort) error { return nil }, false
 	}
 	check := func(client, local netip.AddrPort) error {
-		owner, err := socketOwner(client, local)
+		owner, err := sockets.owner(client, local)
 		if err == nil && (owner.state == tcpListen || owner.state == tcpSynSent) {
 			err = unix.ENOENT // another socket took the port, and is not connected to us: the client has gone
 		}
@@ -98,7 +98,7 @@ func checkConnected(conn net.Conn) error {
 // orphaned reports whether no program has the socket open that is bound to from and connected to to. The kernel keeps such
 // a socket for a while after its close.
 func orphaned(from, to netip.AddrPort) bool {
-	owner, err := socketOwner(from, to)
+	owner, err := sockets.owner(from, to)
 	return err == nil && owner.inode == 0
 }
 
@@ -139,7 +139,7 @@ func canTellOwners(self uint32) bool {
 		return true
 	}
 	defer func() { _ = probe.Close() }()
-	owner, err := socketOwner(probe.Addr().(*net.TCPAddr).AddrPort(), netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	owner, err := sockets.owner(probe.Addr().(*net.TCPAddr).AddrPort(), netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
 	if err == nil {
 		return owner.uid == self
 	}
@@ -172,12 +172,12 @@ type diag struct {
 // sockets is the process's own.
 var sockets diag
 
-// socketOwner asks the kernel for the socket that is bound to from and connected to to.
-func socketOwner(from, to netip.AddrPort) (socketOf, error) {
+// owner asks the kernel for the socket that is bound to from and connected to to.
+func (d *diag) owner(from, to netip.AddrPort) (socketOf, error) {
 	// An IPv4 client may have an IPv6 socket, as in Java. Those are found as IPv4 too.
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	answer, err := sockets.ask(diagRequest(from, to))
+	answer, err := d.ask(diagRequest(from, to))
 	if err != nil {
 		return socketOf{}, err
 	}
@@ -234,11 +234,7 @@ func SocketsOf(netlink *os.File) (*Sockets, error) {
 
 // Departed reports whether no program has the socket open that is bound to from and connected to to.
 func (s *Sockets) Departed(from, to netip.AddrPort) bool {
-	answer, err := s.ask(diagRequest(from, to))
-	if err != nil {
-		return false
-	}
-	owner, err := diagAnswer(answer)
+	owner, err := s.owner(from, to)
 	return errors.Is(err, unix.ENOENT) || err == nil && owner.inode == 0
 }
 
