@@ -12,8 +12,9 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// direct returns plain TCP to a far side that the test starts.
-func direct(t *testing.T) way.Way {
+// startFar runs a far side until the test ends, and returns its ports.
+func startFar(t *testing.T) far.Ports {
+	t.Helper()
 	certificate, err := far.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +32,13 @@ func direct(t *testing.T) way.Way {
 			t.Error(err)
 		}
 	})
-	w, err := way.TCP{}.Open(t.Context(), way.Site{Host: "127.0.0.1", Ports: side.Ports})
+	return side.Ports
+}
+
+// direct returns plain TCP to a far side that the test starts.
+func direct(t *testing.T) way.Way {
+	t.Helper()
+	w, err := way.TCP{}.Open(t.Context(), way.Site{Host: "127.0.0.1", Ports: startFar(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

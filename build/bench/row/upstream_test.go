@@ -1,46 +1,19 @@
 package row
 
 import (
-	"context"
 	"net"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"fairlead/build/bench/far"
 	"fairlead/build/bench/report"
 	"fairlead/build/bench/way"
 	"fairlead/build/proxytest"
 )
 
-// listenFar runs the far side and puts its ports into the lab.
-func listenFar(t *testing.T, l *Lab) {
-	t.Helper()
-	certificate, err := far.NewCertificate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	side, err := far.Listen(proxytest.Dead(t), certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- side.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	l.Ports = side.Ports
-}
-
 func TestCurlMeasuresAFirstByteAndADownloadThroughEachTool(t *testing.T) {
-	l := newLab(t)
-	listenFar(t, l)
-	target := net.JoinHostPort(farName, strconv.Itoa(l.Ports.Plain))
+	target := net.JoinHostPort(farName, strconv.Itoa(startFar(t).Plain))
 	for _, tool := range tools() {
 		client := tool.start(t, proxytest.Options{Hosts: map[string]string{farName: "127.0.0.1"}}).alone()
 		if took, err := client.ask(t.Context(), target); err != nil || took <= 0 {
@@ -56,9 +29,7 @@ func TestCurlMeasuresAFirstByteAndADownloadThroughEachTool(t *testing.T) {
 
 // Without the name that only a tool knows, or without the tool, there is nothing to measure.
 func TestCurlThatDoesNotArriveIsAnError(t *testing.T) {
-	l := newLab(t)
-	listenFar(t, l)
-	target := net.JoinHostPort(farName, strconv.Itoa(l.Ports.Plain))
+	target := net.JoinHostPort(farName, strconv.Itoa(startFar(t).Plain))
 	for name, client := range map[string]curl{
 		"no such name": {"curl", []string{"--proxy", proxytest.Tinyproxy(t, proxytest.Options{}).URL().String()}},
 		"no proxy":     {"curl", []string{"--proxy", "http://" + proxytest.Dead(t)}},
