@@ -5,7 +5,6 @@ package nodetest
 import (
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 
@@ -23,18 +22,8 @@ const clusterDNS = "10.96.0.10"
 // farDNS serves the cluster's DNS, by which Pods find the far host, until the test ends.
 func farDNS(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
-	add, err := c.Inside(t.Context(), "ip", "address", "replace", clusterDNS+"/32", "dev", "lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if said, err := add.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	startInside(t, c, nameServer+"="+clusterDNS, self)
+	addAddress(t, c, clusterDNS)
+	startSelf(t, c, nameServer+"="+clusterDNS)
 }
 
 // serveNames answers questions for names at an address.
@@ -85,7 +74,7 @@ func TestAnEgressIsDeployedAndRemoved(t *testing.T) {
 		apply(t, c, "{apiVersion: v1, kind: Namespace, metadata: {name: by-tinyproxy, labels: {pod-security.kubernetes.io/enforce: restricted}}}")
 		p := serveWith(t, c, carriers[0], "")
 		const far = "http://" + farName + ":8080/conf"
-		if got := page(t, "socks5h://"+p.address, far); got == "from far away" {
+		if got := page(t, "socks5h://"+p.address, far); got == farPage {
 			t.Fatal("the far host is reached without a proxy in the cluster")
 		}
 		said, err := p.run("egress", "deploy", "demo", "-n", "by-tinyproxy", "--yes")
@@ -95,7 +84,7 @@ func TestAnEgressIsDeployedAndRemoved(t *testing.T) {
 		}
 		for _, scheme := range []string{"http", "socks5h"} {
 			for _, host := range []string{farName, farAddress} {
-				if got := page(t, scheme+"://"+p.address, "http://"+host+":8080/conf"); got != "from far away" {
+				if got := page(t, scheme+"://"+p.address, "http://"+host+":8080/conf"); got != farPage {
 					t.Errorf("%s by %s: %s", host, scheme, got)
 				}
 			}
@@ -112,7 +101,7 @@ func TestAnEgressIsDeployedAndRemoved(t *testing.T) {
 		if left := kubectl(t, c, "get", "services,deployments,replicasets,pods,endpointslices", "-n", "by-tinyproxy", "-o", "name"); left != "" {
 			t.Errorf("left:\n%s", left)
 		}
-		if got := page(t, "socks5h://"+p.address, far); got == "from far away" {
+		if got := page(t, "socks5h://"+p.address, far); got == farPage {
 			t.Error("the far host is still reached")
 		}
 	})

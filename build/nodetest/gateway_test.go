@@ -48,7 +48,7 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 		for _, carrier := range carriers {
 			t.Run(carrier, func(t *testing.T) {
 				p := serveWith(t, c, carrier, "  outside: refuse\n")
-				if got := page(t, "http://"+p.address, far); got == "from far away" {
+				if got := page(t, "http://"+p.address, far); got == farPage {
 					t.Fatal("the far host is reached without an egress")
 				}
 				said, err := p.run("egress", "deploy", "demo", "--yes", "-n", "own-image", "--kind", "fairlead", "--image", gatewayImage, "--mtls")
@@ -56,7 +56,7 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 					t.Fatalf("%v\n%s\n%s", err, said, kubectl(t, c, "describe", "-n", "own-image", "pods"))
 				}
 				for _, scheme := range []string{"http", "socks5h"} {
-					if got := page(t, scheme+"://"+p.address, far); got != "from far away" {
+					if got := page(t, scheme+"://"+p.address, far); got != farPage {
 						t.Errorf("by %s: %s", scheme, got)
 					}
 				}
@@ -71,7 +71,7 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 				if _, err := os.Stat(files); !os.IsNotExist(err) {
 					t.Errorf("the certificates are left: %v", err)
 				}
-				if got := page(t, "http://"+p.address, far); got == "from far away" {
+				if got := page(t, "http://"+p.address, far); got == farPage {
 					t.Error("the far host is reached after the egress was removed")
 				}
 			})
@@ -124,12 +124,8 @@ func askGateway(t *testing.T, c *clustertest.Cluster, files, url string) {
 		{"without TLS", []string{"--proxy", "http://" + at + ":8888"}, false},
 		{"by SOCKS without TLS", []string{"--proxy", "socks5h://" + at + ":8888"}, false},
 	} {
-		command, err := c.Inside(t.Context(), append([]string{"curl", "-sS", "--noproxy", "", "-m", "20", url}, try.args...)...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := command.CombinedOutput()
-		if through := err == nil && strings.TrimSpace(string(got)) == "from far away"; through != try.through {
+		got, err := inside(t, c, append([]string{"curl", "-sS", "--noproxy", "", "-m", "20", url}, try.args...)...).CombinedOutput()
+		if through := err == nil && strings.TrimSpace(string(got)) == farPage; through != try.through {
 			t.Errorf("%s: %v, %s", try.what, err, got)
 		}
 	}

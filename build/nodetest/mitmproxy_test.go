@@ -17,9 +17,6 @@ import (
 // certificate and the key of the file that it names.
 const pageServer = "NODETEST_PAGE"
 
-// farPage is the content of each page of the far host.
-const farPage = "from far away"
-
 // farLogin is what the Pod of mitmproxy wants from its clients.
 const farLogin = "me:open-sesame"
 
@@ -33,18 +30,8 @@ func servePage(file string) error {
 // farTLS serves farPage over TLS as farName, until the test ends.
 func farTLS(t *testing.T, c *clustertest.Cluster, file string) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	startInside(t, c, pageServer+"="+file, self)
-	eventually(t, "the far host answers over TLS", func() bool {
-		ask, err := c.Inside(t.Context(), "curl", "-sfk", "-m", "2", "https://"+farAddress+":8443/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ask.Run() == nil
-	})
+	startSelf(t, c, pageServer+"="+file)
+	awaitFar(t, c, "https://"+farAddress+":8443/")
 }
 
 // mitmproxyAuthority returns the file with the authority that the Pod of mitmproxy made for itself.

@@ -16,8 +16,11 @@ import (
 	"fairlead/build/proxytest"
 )
 
-// farAddress is an address that only Pods reach, and farName its name, which only the Pods of the proxies know.
+// farAddress is an address that only Pods reach, and farName its name, which only Pods know.
 const farAddress, farName = "203.0.113.10", "db.corp.example"
+
+// farPage is the content of each page of the far host.
+const farPage = "from far away"
 
 // A proxyPod is a real proxy in a Pod, with its Service.
 type proxyPod struct {
@@ -116,10 +119,10 @@ func TestUpstreamsAreRealPods(t *testing.T) {
 	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		farHost(t, c)
 		farTLS(t, c, certificates.File("server.pem"))
+		ip := func(pod string) string { return kubectl(t, c, "get", "pod", pod, "-o", "jsonpath={.status.podIP}") }
 		for _, p := range proxyPods() {
 			if strings.Contains(p.config, "TINYPROXY") {
-				ip := kubectl(t, c, "get", "pod", "tinyproxy", "-o", "jsonpath={.status.podIP}")
-				p.config = strings.ReplaceAll(p.config, "TINYPROXY", strings.TrimSpace(ip))
+				p.config = strings.ReplaceAll(p.config, "TINYPROXY", ip("tinyproxy"))
 			}
 			apply(t, c, p.manifest(files))
 			if said, err := c.Kubectl(t.Context(), "wait", "--for=condition=Ready", "--timeout=60s", "pod/"+p.name); err != nil {
@@ -127,7 +130,6 @@ func TestUpstreamsAreRealPods(t *testing.T) {
 			}
 		}
 		authority := mitmproxyAuthority(t, c)
-		ip := func(pod string) string { return kubectl(t, c, "get", "pod", pod, "-o", "jsonpath={.status.podIP}") }
 		settings := fmt.Sprintf(`
 upstreams:
   tinyproxy: {url: "http://tinyproxy:8888", in: cluster}
@@ -149,7 +151,7 @@ upstreams:
 					p := through(t, carrier, name)
 					for _, host := range []string{farName, farAddress} {
 						for _, proxy := range []string{"http", "socks5h"} {
-							if got := page(t, proxy+"://"+p.address, "http://"+host+":8080/conf"); got != "from far away" {
+							if got := page(t, proxy+"://"+p.address, "http://"+host+":8080/conf"); got != farPage {
 								t.Errorf("%s by %s: %s", host, proxy, got)
 							}
 						}
@@ -157,7 +159,7 @@ upstreams:
 					var group errgroup.Group
 					for range 20 {
 						group.Go(func() error {
-							if got := page(t, "socks5h://"+p.address, "http://"+farName+":8080/conf"); got != "from far away" {
+							if got := page(t, "socks5h://"+p.address, "http://"+farName+":8080/conf"); got != farPage {
 								return fmt.Errorf("many at once: %s", got)
 							}
 							return nil
@@ -183,37 +185,55 @@ upstreams:
 func farHost(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
 	folder := t.TempDir()
-	if err := os.WriteFile(folder+"/conf", []byte("from far away"), 0o644); err != nil {
+	if err := os.WriteFile(folder+"/conf", []byte(farPage), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	add, err := c.Inside(t.Context(), "ip", "address", "replace", farAddress+"/32", "dev", "lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if said, err := add.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
-	startInside(t, c, "", "python3", "-m", "http.server", "--bind", farAddress, "--directory", folder, "8080")
-	eventually(t, "the far host answers", func() bool {
-		ask, err := c.Inside(t.Context(), "curl", "-sf", "-m", "2", "http://"+farAddress+":8080/conf")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ask.Run() == nil
+	addAddress(t, c, farAddress)
+	startInside(t, inside(t, c, "python3", "-m", "http.server", "--bind", farAddress, "--directory", folder, "8080"))
+	awaitFar(t, c, "http://"+farAddress+":8080/conf")
+}
+
+// awaitFar waits until the far host serves a page, whatever its certificate is.
+func awaitFar(t *testing.T, c *clustertest.Cluster, url string) {
+	t.Helper()
+	eventually(t, "the far host serves "+url, func() bool {
+		return inside(t, c, "curl", "-sfk", "-m", "2", url).Run() == nil
 	})
 }
 
-// startInside starts a program in the cluster's namespaces, with one more environment variable unless it is empty, and kills it at the end of
-// the test.
-func startInside(t *testing.T, c *clustertest.Cluster, variable string, args ...string) {
+// addAddress gives the node another address.
+func addAddress(t *testing.T, c *clustertest.Cluster, address string) {
 	t.Helper()
-	server, err := c.Inside(t.Context(), args...)
+	if said, err := inside(t, c, "ip", "address", "replace", address+"/32", "dev", "lo").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+}
+
+// inside returns a command in the cluster's namespaces.
+func inside(t *testing.T, c *clustertest.Cluster, args ...string) *exec.Cmd {
+	t.Helper()
+	command, err := c.Inside(t.Context(), args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if variable != "" { // the test program, which writes only why it ends
-		server.Env, server.Stderr = append(os.Environ(), variable), os.Stderr
+	return command
+}
+
+// startSelf starts the test program in the cluster's namespaces, with the environment variable that says what it serves.
+func startSelf(t *testing.T, c *clustertest.Cluster, variable string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
+	server := inside(t, c, self)
+	server.Env, server.Stderr = append(os.Environ(), variable), os.Stderr // it writes only why it ends
+	startInside(t, server)
+}
+
+// startInside starts a server that inside returned, and kills it at the end of the test.
+func startInside(t *testing.T, server *exec.Cmd) {
+	t.Helper()
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
