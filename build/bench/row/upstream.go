@@ -33,7 +33,6 @@ const UpstreamsNote = "through tinyproxy and so on: curl makes the requests, by 
 
 // An upstream is a running forward proxy.
 type upstream struct {
-	name         string
 	proxy        *proxytest.Proxy
 	certificates *proxytest.Certificates // for both sides of its TLS; nil without TLS
 }
@@ -46,7 +45,7 @@ type tool struct {
 
 func tools() []tool {
 	plain := func(name string, start func(proxytest.TB, proxytest.Options) *proxytest.Proxy) tool {
-		return tool{name, func(t proxytest.TB, o proxytest.Options) upstream { return upstream{name: name, proxy: start(t, o)} }}
+		return tool{name, func(t proxytest.TB, o proxytest.Options) upstream { return upstream{proxy: start(t, o)} }}
 	}
 	return []tool{
 		plain("tinyproxy", func(t proxytest.TB, o proxytest.Options) *proxytest.Proxy { return proxytest.Tinyproxy(t, o) }),
@@ -54,7 +53,7 @@ func tools() []tool {
 		plain("dante", proxytest.Dante),
 		{"stunnel", func(t proxytest.TB, o proxytest.Options) upstream {
 			c := proxytest.NewCertificates(t)
-			return upstream{"stunnel", proxytest.Stunnel(t, c, true, proxytest.Tinyproxy(t, o)), &c}
+			return upstream{proxytest.Stunnel(t, c, true, proxytest.Tinyproxy(t, o)), &c}
 		}},
 	}
 }

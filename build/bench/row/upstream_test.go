@@ -65,7 +65,7 @@ func TestAToolOrAFairleadThatDoesNotStartIsAResult(t *testing.T) {
 
 func TestFairleadAndCurlShowStunnelTheSameCertificate(t *testing.T) {
 	c := proxytest.NewCertificates(t)
-	up := upstream{"stunnel", &proxytest.Proxy{Scheme: "https", Address: "127.0.0.1:1"}, &c}
+	up := upstream{&proxytest.Proxy{Scheme: "https", Address: "127.0.0.1:1"}, &c}
 	settings, args := up.settings(), strings.Join(up.alone().args, " ")
 	for _, name := range []string{"ca.crt", "client.crt", "client.key"} {
 		if !strings.Contains(settings, c.File(name)) || !strings.Contains(args, c.File(name)) {
