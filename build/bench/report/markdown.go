@@ -7,7 +7,8 @@ import (
 )
 
 // WriteMarkdown prints the run as a table in Markdown for people: a line for each work, with the judged subject next to
-// the one with which it is compared; without a goal, its ratio to the reference is what was measured. Limits and other proxies are only in WriteTable.
+// the one with which it is compared. Without a goal, what was measured is its ratio to the reference. Limits and other
+// proxies are only in WriteTable.
 func (r Run) WriteMarkdown(w io.Writer) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "| # | work | %s | spread | %s | goal | measured | |\n|---|---|---|---|---|---|---|---|\n", Judged, Baseline)

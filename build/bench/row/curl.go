@@ -23,8 +23,8 @@ const curlTimedOut = 28
 
 // ask makes a short request on a new connection, and returns the time from curl's start of it to the first byte.
 func (c curl) ask(ctx context.Context, target string) (time.Duration, error) {
-	first, _, bytes, err := c.run(ctx, target, "--max-time", fmt.Sprint(answerWithin.Seconds()))
-	if err == nil && bytes == 0 {
+	first, _, size, err := c.run(ctx, target, "--max-time", fmt.Sprint(answerWithin.Seconds()))
+	if err == nil && size == 0 {
 		err = errors.New("the answer is empty")
 	}
 	return first, err
@@ -33,15 +33,15 @@ func (c curl) ask(ctx context.Context, target string) (time.Duration, error) {
 // download reads for the time span from the far side's source, which the first letter of the method selects and which
 // sends no HTTP. The time of the result begins with the first byte.
 func (c curl) download(ctx context.Context, target string, span time.Duration) (transferResult, error) {
-	first, total, bytes, err := c.run(ctx, target, "--http0.9", "--request", string(rune(far.Source)), "--max-time", fmt.Sprint(span.Seconds()))
+	first, total, size, err := c.run(ctx, target, "--http0.9", "--request", string(rune(far.Source)), "--max-time", fmt.Sprint(span.Seconds()))
 	var ended *exec.ExitError
-	if errors.As(err, &ended) && ended.ExitCode() == curlTimedOut && bytes > 0 {
+	if errors.As(err, &ended) && ended.ExitCode() == curlTimedOut && size > 0 {
 		err = nil
 	}
-	return transferResult{bytes: bytes, time: total - first}, err
+	return transferResult{bytes: size, time: total - first}, err
 }
 
-// run runs curl and returns what it measured, also if it fails.
+// run runs curl and returns what it measured, even if it fails.
 func (c curl) run(ctx context.Context, target string, args ...string) (first, total time.Duration, size int64, err error) {
 	// Neither the user's .curlrc nor the environment's exceptions apply.
 	all := append([]string{"-q", "--silent", "--show-error", "--fail", "--noproxy", "", "--proxytunnel", "--output", "/dev/null",
