@@ -42,7 +42,7 @@ const (
 // crowded measures the cost of a big cluster: in requests, from the API server's audit log, in time, and in memory. It
 // measures Fairlead only: kubectl port-forward is given the Pod.
 func crowded(ctx context.Context, l *Lab) (measures []report.Measure, err error) {
-	if !slices.ContainsFunc(l.Kinds, func(k way.Kind) bool { return k.Name() == report.Judged }) {
+	if l.judged() == nil {
 		return nil, nil
 	}
 	if l.StartCrowd == nil {
@@ -121,9 +121,8 @@ func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) 
 	if _, err := log.more(); err != nil {
 		return err
 	}
-	at := slices.IndexFunc(l.Kinds, func(k way.Kind) bool { return k.Name() == report.Judged })
 	opening, cancel := context.WithTimeout(ctx, openWithin)
-	w, err := l.Kinds[at].Open(opening, way.Site{Kubeconfig: crowd.Kubeconfig, Dir: l.Dir})
+	w, err := l.judged().Open(opening, way.Site{Kubeconfig: crowd.Kubeconfig, Dir: l.Dir})
 	cancel()
 	if err != nil {
 		return err

@@ -70,6 +70,16 @@ func (l *Lab) kinds(limits bool) []way.Kind {
 	return slices.DeleteFunc(slices.Clone(l.Kinds), func(k way.Kind) bool { return !limits && !k.InCluster() })
 }
 
+// judged returns Fairlead, or nil if it is not measured.
+func (l *Lab) judged() way.Kind {
+	for _, k := range l.Kinds {
+		if k.Name() == report.Judged {
+			return k
+		}
+	}
+	return nil
+}
+
 // open opens a way to the schedule's place, for its targets.
 func (l *Lab) open(ctx context.Context, k way.Kind, plan schedule) (way.Way, error) {
 	place, ok := l.Place[plan.r]

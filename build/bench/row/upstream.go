@@ -60,11 +60,11 @@ func tools() []tool {
 
 // upstreams measures Fairlead with each kind of forward proxy as its upstream, and curl with the forward proxy alone.
 func upstreams(ctx context.Context, l *Lab) ([]report.Measure, error) {
-	at := slices.IndexFunc(l.Kinds, func(k way.Kind) bool { return k.Name() == report.Judged })
-	if at < 0 {
+	judged := l.judged()
+	if judged == nil {
 		return nil, nil
 	}
-	fairlead, ok := l.Kinds[at].(*way.Proxy)
+	fairlead, ok := judged.(*way.Proxy)
 	if !ok {
 		return nil, errors.New("fairlead is not a proxy")
 	}
@@ -143,7 +143,7 @@ func (c *upstreamCosts) measure(ctx context.Context, l *Lab, fairlead *way.Proxy
 	}
 	defer w.Close()
 	target := net.JoinHostPort(farName, strconv.Itoa(l.Ports.Plain))
-	clients := []curl{up.before(w), up.alone()}
+	clients := []curl{up.behind(w), up.alone()}
 	for _, client := range clients {
 		if _, err := client.ask(ctx, target); err != nil {
 			return fmt.Errorf("warm up: %w", err)
@@ -227,8 +227,8 @@ func (u upstream) alone() curl {
 	return client
 }
 
-// before returns the client that uses Fairlead, which uses the forward proxy.
-func (u upstream) before(w *way.Proxied) curl {
+// behind returns the client that uses Fairlead, which uses the forward proxy.
+func (u upstream) behind(w *way.Proxied) curl {
 	return curl{name: report.Judged, args: []string{"--proxy", u.scheme() + "://" + w.Address()}}
 }
 
