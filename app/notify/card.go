@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fairlead/app/explain"
+	"fairlead/app/session"
 )
 
 // A deck is the cards of a Notifier: it decides what belongs on one card, and when a card is shown. It is not safe for
@@ -60,7 +61,8 @@ type entry struct {
 	command         string // logs in
 	over            string // what to say when it is over
 	url             string // where a context that is on listens
-	icon            string
+	sign            session.Sign
+	production      bool
 	failures        int  // connections that failed for this reason
 	fresh           bool // was not shown yet
 	again           bool // the user tried again since it was shown
@@ -119,7 +121,7 @@ func (d *deck) trouble(e *entry) {
 	c, was := d.find(e.context)
 	if was != nil && was.said.Title == e.said.Title && d.wanted(e.kind) {
 		changed := was.said != e.said
-		was.said, was.command, was.kind, was.icon = e.said, e.command, e.kind, e.icon
+		was.said, was.command, was.kind, was.sign, was.production = e.said, e.command, e.kind, e.sign, e.production
 		switch {
 		case was.again:
 			was.again, was.fresh, was.isOver = false, true, false

@@ -20,7 +20,7 @@ var away = explain.Explanation{Title: "API server not reachable", Sentence: "The
 
 // trouble returns an API server that is out of reach.
 func trouble(context string) notify.Trouble {
-	return notify.Trouble{Context: context, Kind: notify.Contexts, Said: away, Over: "reachable again", Icon: "failed"}
+	return notify.Trouble{Context: context, Kind: notify.Contexts, Said: away, Over: "reachable again", Sign: session.SignFailed}
 }
 
 // keys returns the keys of all that was shown, each once.
@@ -102,7 +102,7 @@ func TestTheHintIsForAllContexts(t *testing.T) {
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		refused := explain.Error(&fault.Unreachable{Server: "127.0.0.1:9", Err: syscall.ECONNREFUSED})
 		for _, context := range []string{"b", "a"} {
-			n.Report(notify.Trouble{Context: context, Kind: notify.Contexts, Said: refused, Icon: "failed"})
+			n.Report(notify.Trouble{Context: context, Kind: notify.Contexts, Said: refused, Sign: session.SignFailed})
 		}
 		pass(time.Second)
 		expect(t, s, "[2 contexts: API servers not reachable] a and b. | The clusters may be stopped or may have moved to other addresses.\n")
@@ -114,9 +114,7 @@ func TestContextsInTroubleForOneCauseAreOneNotification(t *testing.T) {
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		for _, context := range []string{"minikube", "kind-dev", "prod", "staging"} {
 			report := trouble(context)
-			if context == "prod" {
-				report.Icon = "failed-production"
-			}
+			report.Production = context == "prod"
 			n.Report(report)
 			pass(50 * time.Millisecond)
 		}
@@ -147,7 +145,7 @@ func TestLoginsOfOneCauseAreOneNotificationWithTheCommands(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		login := func(context, command string) notify.Trouble {
-			return notify.Trouble{Context: context, Kind: notify.Logins, Command: command, Over: "logged in", Icon: "attention",
+			return notify.Trouble{Context: context, Kind: notify.Logins, Command: command, Over: "logged in", Sign: session.SignAttention,
 				Said: explain.Explanation{Title: "Login needed", Sentence: "It ran out.", Hint: "To log in, run “" + command + "”."}}
 		}
 		n.Report(login("a", "aws sso login"))
@@ -181,7 +179,7 @@ func TestTroubleOfTwoCausesIsTwoNotifications(t *testing.T) {
 func TestContextsThatAreOnSaySoOnce(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
-		n.Started("staging", "socks5h://127.0.0.1:1080", "on")
+		n.Started("staging", "socks5h://127.0.0.1:1080", false)
 		pass(gathered)
 		one := "[staging: on] socks5h://127.0.0.1:1080\n"
 		expect(t, s, one)
@@ -196,17 +194,17 @@ func TestContextsThatAreOnSaySoOnce(t *testing.T) {
 		if len(keys(s)) != 1 {
 			t.Errorf("%d notifications", len(keys(s)))
 		}
-		n.Started("a", "socks5h://127.0.0.1:1", "on")
-		n.Started("b", "socks5h://127.0.0.1:2", "on")
+		n.Started("a", "socks5h://127.0.0.1:1", false)
+		n.Started("b", "socks5h://127.0.0.1:2", false)
 		pass(gathered)
 		two := "[2 contexts are on] a: socks5h://127.0.0.1:1 | b: socks5h://127.0.0.1:2\n"
 		expect(t, s, one+staging+two)
 		// One that is switched on after them has its own, with its URL to copy.
-		n.Started("c", "socks5h://127.0.0.1:3", "on")
+		n.Started("c", "socks5h://127.0.0.1:3", false)
 		pass(gathered)
 		expect(t, s, one+staging+two+"[c: on] socks5h://127.0.0.1:3\n")
 		for i := range 10 {
-			n.Started(fmt.Sprint("more", i), "socks5h://127.0.0.1:4", "on")
+			n.Started(fmt.Sprint("more", i), "socks5h://127.0.0.1:4", false)
 			pass(gathered)
 		}
 		pass(time.Minute)

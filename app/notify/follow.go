@@ -51,7 +51,7 @@ func (f follower) compare(was, is session.State) {
 		if !is.Reached {
 			return // until its cluster was tried, it may be in trouble
 		}
-		f.Started(is.Name, is.URL(), is.Sign().Picture(is.Production))
+		f.Started(is.Name, is.URL(), is.Production)
 	case works && !is.Unknown:
 		f.Recovered(is.Name)
 		return
@@ -74,7 +74,7 @@ func bad(c session.State) bool {
 // troubleOf returns what is wrong with a context.
 func troubleOf(c session.State) Trouble {
 	t := Trouble{
-		Context: c.Name, Kind: Contexts, Over: "reachable again", Icon: c.Sign().Picture(c.Production), Command: c.Login,
+		Context: c.Name, Kind: Contexts, Over: "reachable again", Sign: c.Sign(), Production: c.Production, Command: c.Login,
 		Said: explain.Explanation{Title: cmp.Or(c.Title, "API server not reachable"), Sentence: c.Reason, Hint: c.Hint},
 	}
 	switch {

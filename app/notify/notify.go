@@ -27,7 +27,7 @@ type Notification struct {
 	Key   string // a notification replaces the last one with the same key, unless it is empty
 	Title string
 	Body  string // lines separated by "\n"
-	Icon  string // the name of its picture, for Config.Icon: a session.Sign
+	Icon  string // the name of its picture, for Config.Icon: as of session.Sign.Picture
 	// Actions are offered if the desktop can do that. Choosing one calls Config.Chosen.
 	Actions []Action
 	About   Choice // the Choice that is reported, without its Action
@@ -138,25 +138,28 @@ func New(c Config) *Notifier {
 // failure is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation, whole bool) {
 	n.update(func(d *deck) {
-		d.failure(&entry{context: context, target: target, kind: Dials, said: e, icon: string(session.SignAttention), failures: 1}, whole)
+		d.failure(&entry{context: context, target: target, kind: Dials, said: e, sign: session.SignAttention, failures: 1}, whole)
 	})
 }
 
 // A Trouble is what is wrong with a context as a whole.
 type Trouble struct {
-	Context string
-	Kind    Kind
-	Said    explain.Explanation
-	Command string // for Logins, the command that logs in; may be empty
-	Over    string // what to say of the context when it is over: "reachable again"
-	Icon    string
+	Context    string
+	Kind       Kind
+	Said       explain.Explanation
+	Command    string // for Logins, the command that logs in; may be empty
+	Over       string // what to say of the context when it is over: "reachable again"
+	Sign       session.Sign
+	Production bool
 }
 
 // Report reports that something is wrong with a context as a whole. Contexts with the same trouble are on one
 // notification. It is shown once, and again at most once in the quiet time if connections fail because of it.
 func (n *Notifier) Report(t Trouble) {
 	n.update(func(d *deck) {
-		d.trouble(&entry{context: t.Context, kind: t.Kind, said: t.Said, command: t.Command, over: t.Over, icon: t.Icon})
+		d.trouble(&entry{
+			context: t.Context, kind: t.Kind, said: t.Said, command: t.Command, over: t.Over, sign: t.Sign, production: t.Production,
+		})
 	})
 }
 
@@ -164,8 +167,10 @@ func (n *Notifier) Report(t Trouble) {
 func (n *Notifier) Recovered(context string) { n.update(func(d *deck) { d.recovered(context) }) }
 
 // Started reports that a context that the user switched on is on, at a URL.
-func (n *Notifier) Started(context, url, icon string) {
-	n.update(func(d *deck) { d.started(&entry{context: context, kind: Starts, url: url, icon: icon}) })
+func (n *Notifier) Started(context, url string, production bool) {
+	n.update(func(d *deck) {
+		d.started(&entry{context: context, kind: Starts, url: url, sign: session.SignOn, production: production})
+	})
 }
 
 // update changes the cards, and makes Run look for what is due.

@@ -73,14 +73,14 @@ func (c *card) split() (running, over []*entry) {
 func (c *card) icon() string {
 	running, _ := c.split()
 	for _, sign := range session.Signs() {
-		icon := ""
+		found, production := false, false
 		for _, e := range running {
-			if strings.HasPrefix(e.icon, string(sign)) && len(e.icon) > len(icon) {
-				icon = e.icon
+			if e.sign == sign {
+				found, production = true, production || e.production
 			}
 		}
-		if icon != "" {
-			return icon
+		if found {
+			return sign.Picture(production)
 		}
 	}
 	return string(session.SignOn)
@@ -180,14 +180,14 @@ func groupText(entries []*entry) (title string, lines []string) {
 
 // inOrder returns entries in the order of their titles, those of production contexts first.
 func inOrder(entries []*entry) []*entry {
-	isProduction := func(e *entry) int {
-		if strings.HasSuffix(e.icon, session.ProductionPicture) {
+	rank := func(e *entry) int {
+		if e.production {
 			return 0
 		}
 		return 1
 	}
 	return slices.SortedStableFunc(slices.Values(entries), func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(isProduction(a), isProduction(b)), cmp.Compare(strings.ToLower(a.title), strings.ToLower(b.title)))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(strings.ToLower(a.title), strings.ToLower(b.title)))
 	})
 }
 
