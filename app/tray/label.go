@@ -15,8 +15,9 @@ type look struct {
 	signs bool
 	// boxes are in the label where the desktop draws nothing to the left of an item that is not ticked.
 	boxes bool
-	// active is the only status of the icon: GNOME Shell may go on to show the last picture with another one.
-	active bool
+	// stale is set if the desktop may go on to show an earlier picture of the icon, as GNOME Shell may when the icon's status
+	// changes, or when pictures come soon after each other.
+	stale bool
 }
 
 // lookOf returns the look of a desktop. goos is Go's name of the system, and desktops is XDG_CURRENT_DESKTOP, a list
@@ -28,7 +29,7 @@ func lookOf(goos, desktops string) look {
 	case goos == "darwin":
 		return look{escape: func(title string) string { return title }}
 	case isGNOMEShell(desktops):
-		return look{escape: escapeFirst, signs: true, boxes: true, active: true}
+		return look{escape: escapeFirst, signs: true, boxes: true, stale: true}
 	}
 	// This is the escape of the specification of com.canonical.dbusmenu.
 	return look{escape: func(title string) string { return strings.ReplaceAll(title, "_", "__") }}

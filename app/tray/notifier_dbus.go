@@ -141,7 +141,7 @@ func (n *notifier) takeNext() {
 	}
 	if next.icon != n.icon {
 		n.icon, n.repeats = next.icon, nil
-		if n.menu.tree.look.active {
+		if n.menu.tree.look.stale {
 			n.repeats = iconRepeats
 		}
 		n.showIcon()
@@ -170,7 +170,7 @@ func (n *notifier) showIcon() {
 
 // status returns the status of the icon. Plasma shows one that needs attention even if it hides the icon otherwise.
 func (n *notifier) status() string {
-	if n.attention && !n.menu.tree.look.active {
+	if n.attention && !n.menu.tree.look.stale {
 		return "NeedsAttention"
 	}
 	return "Active"
