@@ -29,7 +29,9 @@ func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipbo
 
 // Extras returns what the menu shows beyond the model. It is used as a tray.Config's Extras, and sends no queries.
 func (c *Actions) Extras() menu.Extras {
-	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version(), Terminal: desktop.HasTerminal()}
+	extras := menu.Extras{
+		Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.VersionNumber(), Build: instance.Version(), Terminal: desktop.HasTerminal(),
+	}
 	extras.Upstreams = slices.Sorted(maps.Keys(c.Settings.Upstreams()))
 	root := instance.AsRoot()
 	extras.RootWarning, extras.Sudo = root.Warning, root.Sudo

@@ -6,8 +6,13 @@ import (
 	"runtime/debug"
 )
 
-// Version returns the module's version or, for a build from a checkout, its commit.
+// Version returns the program's name, its version number, and what it was built by and for.
 func Version() string {
+	return fmt.Sprintf("fairlead %s %s %s/%s", VersionNumber(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// VersionNumber returns the module's version or, for a build from a checkout, its commit.
+func VersionNumber() string {
 	number := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if v := info.Main.Version; v != "" && v != "(devel)" {
@@ -19,5 +24,5 @@ func Version() string {
 			}
 		}
 	}
-	return fmt.Sprintf("fairlead %s %s %s/%s", number, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return number
 }

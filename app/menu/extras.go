@@ -15,7 +15,8 @@ type Extras struct {
 	Notifications []Switch         // the kinds of notifications
 	Autostart     *bool            // whether Fairlead starts at login; nil if unknown
 	Settings      bool             // whether there is a settings file to open, or one can be written
-	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
+	Version       string           // of Fairlead: "v1.2"
+	Build         string           // what Fairlead says of its version, to copy: "fairlead v1.2 go1.26.0 linux/amd64"
 	RootWarning   string           // why running as root is bad, in sentences; empty if it does not
 	Sudo          bool             // it runs as root though its user could do without
 	Lines         int              // how many rows the screen has room for, if submenus unfold in the menu; 0 if they do not

@@ -3,7 +3,6 @@ package menu
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"fairlead/app/session"
 )
@@ -42,11 +41,7 @@ func program(s session.Snapshot, x view) []Item {
 	items = append(items, kubeconfigs(s.Sources)...)
 	items = append(items, button("Open log folder", Click{Action: OpenLogFolder}))
 	if x.Version != "" {
-		version := clean(x.Version)
-		if words := strings.Fields(version); len(words) > 1 {
-			version = words[1] // the first is the program's name, and others name what built it
-		}
-		about := button("Copy version: "+shortEnd(version, maxName), Click{Action: CopyVersion, Argument: x.Version})
+		about := button("Copy version: "+shortEnd(clean(x.Version), maxName), Click{Action: CopyVersion, Argument: x.Build})
 		about.ID = string(CopyVersion)
 		items = append(items, about)
 	}

@@ -24,7 +24,8 @@ func extras() Extras {
 		Notifications: []Switch{{Choice{"dials", "Connection failed"}, true}, {Choice{"logins", "Login needed"}, false}},
 		Autostart:     &on,
 		Settings:      true,
-		Version:       "Fairlead v1.2.3",
+		Version:       "v1.2.3",
+		Build:         "Fairlead v1.2.3",
 		Contexts: map[string]Extra{
 			"staging": {PAC: true, Connections: 3, Namespaces: []string{"kube-system", "web"}, Services: []Service{
 				{"kube-system", "dns", []Port{{53, "dns-tcp"}, {9153, "metrics"}}},
