@@ -44,8 +44,8 @@ func (h *held) Holder() (string, int) { return h.program, h.pid }
 // forwarded is a fixed local port that cannot be opened.
 type forwarded struct{ error }
 
-func (f *forwarded) Unwrap() error      { return f.error }
-func (f *forwarded) ForwardsTo() string { return "db:5432" }
+func (f *forwarded) Unwrap() error { return f.error }
+func (f *forwarded) LocalPort()    {}
 
 var taken = &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
 

@@ -79,7 +79,7 @@ func listen(err error) (words, bool) {
 func isLocalPort(err error) bool {
 	_, ok := errors.AsType[interface {
 		error
-		ForwardsTo() (target string)
+		LocalPort()
 	}](err)
 	return ok
 }

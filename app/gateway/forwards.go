@@ -109,7 +109,7 @@ func (f *forwards) open(ctx context.Context) {
 		}
 		opened, err := listenLocally(ctx, e)
 		if err != nil && problem == nil {
-			err = NewLocalPortError(err, e.To)
+			err = NewLocalPortError(err)
 		}
 		if err != nil && problem == nil && !f.alone {
 			f.gateway.log.Warn().Err(err).Str("said", explain.Error(err).Sentence).Stringer("address", e.Address).

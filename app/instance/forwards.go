@@ -109,7 +109,7 @@ func (c forwardChange) free(e settings.Endpoint) error {
 		}
 	}
 	if err := listenOnce(e.Address); err != nil {
-		return &TakenError{e.Address, explain.Error(gateway.NewLocalPortError(err, e.To)).Text()}
+		return &TakenError{e.Address, explain.Error(gateway.NewLocalPortError(err)).Text()}
 	}
 	return nil
 }
