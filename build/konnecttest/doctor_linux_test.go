@@ -68,7 +68,7 @@ func (p *patient) doctor(t *testing.T, args ...string) (out string, status int) 
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), path, append([]string{"--kubeconfig", p.kubeconfig, "doctor", p.context}, args...)...)
-	cmd.Env = append(os.Environ(), "HOME="+p.home, "XDG_STATE_HOME="+p.home, "XDG_CONFIG_HOME="+p.home, "HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY=")
+	cmd.Env = environment(p.home)
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	text, err := cmd.Output()

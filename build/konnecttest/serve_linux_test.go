@@ -59,11 +59,16 @@ func (l *lab) serve(t testing.TB, mode string, args ...string) *served {
 	if mode == "grpc" {
 		args = append(args, "--konnectivity-mode", "grpc")
 	}
-	home := t.TempDir()
 	s.cmd = exec.Command(path, args...)
-	s.cmd.Env = append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_RUNTIME_DIR="+home, "HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY=")
+	s.cmd.Env = environment(t.TempDir())
 	s.start(t)
 	return s
+}
+
+// environment returns the environment of a Fairlead whose files are in a folder.
+func environment(home string) []string {
+	return append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_RUNTIME_DIR="+home,
+		"HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY=")
 }
 
 // start starts the command, and ends it with the test.
