@@ -33,8 +33,8 @@ func importImage(t *testing.T, c *clustertest.Cluster, archive string) {
 	}
 }
 
-// Fairlead's own image is deployed where Pods must be restricted, with certificates that it makes, and leads its context to a
-// host that only Pods reach. Nobody else gets through it, and nothing is left when it is removed.
+// Fairlead's own image is deployed where Pods must be restricted, with certificates that it makes, and leads its context
+// to a host that only Pods reach. No other client gets through it, and nothing is left when it is removed.
 func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 	archive := filepath.Join(t.TempDir(), "fairlead.oci.tar")
 	if out, err := exec.CommandContext(t.Context(), "go", "run", "fairlead/build/image", "-ref", gatewayImage, "-o", archive).CombinedOutput(); err != nil {
@@ -79,7 +79,7 @@ func TestFairleadDeploysItselfAsTheWayOut(t *testing.T) {
 	})
 }
 
-// ownCertificates returns the folder of the client's certificate, and fails unless nobody else can read what is in it.
+// ownCertificates returns the folder of the client's certificate, and fails if other users can read what is in it.
 func ownCertificates(t *testing.T, p *product) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(p.state, "egress", "*"))

@@ -60,8 +60,8 @@ func testDecrypted(t *testing.T, p *product, authority, farAuthority string) {
 	}
 }
 
-// testRefused asks for a host that mitmproxy does not lead to. says is part of the page that a client of plain HTTP gets, which
-// is mitmproxy's own if it is about the host.
+// testRefused asks for a host that mitmproxy does not lead to. A client of plain HTTP must get a page with the text says;
+// the page is mitmproxy's own if it is about the host.
 func testRefused(t *testing.T, p *product, host, socks, says string) {
 	t.Helper()
 	if got := page(t, "http://"+p.address, "https://"+host+"/"); !strings.Contains(got, "CONNECT tunnel failed, response 502") {
