@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -290,18 +289,13 @@ func (h *Host) Instances(ctx context.Context, port string) ([]Instance, error) {
 	}
 	defer end()
 	r := h.cluster.resolver
+	var found Records
 	n, err := r.complete(ctx, h.name)
-	if err != nil || n.meaning != serviceName {
-		return nil, unlessAbsent(err)
+	if err == nil && n.meaning == serviceName {
+		found, err = r.records(ctx, []string{"_" + port, "_tcp", n.service, n.namespace, "svc"}, zone)
 	}
-	found, err := r.records(ctx, []string{"_" + port, "_tcp", n.service, n.namespace, "svc"}, zone)
-	return found.Services, unlessAbsent(err)
-}
-
-// unlessAbsent returns err, or nil if it says that something does not exist or is not ready.
-func unlessAbsent(err error) error {
-	if isNotFound(err) || errors.As(err, new(*fault.NoEndpoints)) {
-		return nil
+	if isNotFound(err) {
+		return nil, nil
 	}
-	return err
+	return found.Services, err
 }
