@@ -291,7 +291,7 @@ func (c *Cluster) Check(ctx context.Context) error {
 	if c.ownCarrier {
 		needed = []api.Right{getServices, listSlices}
 	}
-	has, err := c.may(ctx, c.Namespace(), needed...)
+	has, err := c.api.MayEach(ctx, c.Namespace(), needed...)
 	for _, right := range needed {
 		if err == nil && !has[right] {
 			c.log.Info().Str("namespace", c.Namespace()).Stringer("right", right).Msg("missing a right that connections need")

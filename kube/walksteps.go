@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"fairlead/kube/api"
 	"fairlead/kube/carrier"
 	"fairlead/kube/fault"
@@ -163,7 +161,7 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 	if w.cluster.ownCarrier {
 		asked = []api.Right{getServices, listSlices, getPods}
 	}
-	has, err := w.cluster.may(ctx, namespace, asked...)
+	has, err := w.cluster.api.MayEach(ctx, namespace, asked...)
 	if err != nil {
 		return where, err
 	}
@@ -195,25 +193,6 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 		detail += " (by create alone: through SPDY only)"
 	}
 	return detail, nil
-}
-
-// may returns which of some rights the user has in a namespace. It asks for all of them at the same time.
-func (c *Cluster) may(ctx context.Context, namespace string, rights ...api.Right) (map[api.Right]bool, error) {
-	answers := make([]bool, len(rights))
-	var group errgroup.Group
-	for i, right := range rights {
-		right.Namespace = namespace
-		group.Go(func() (err error) {
-			answers[i], err = c.api.May(ctx, right)
-			return err
-		})
-	}
-	err := group.Wait()
-	has := make(map[api.Right]bool, len(rights))
-	for i, right := range rights {
-		has[right] = answers[i]
-	}
-	return has, err
 }
 
 // probe checks a carrier that needs more than the API server. It makes the step once, and none for other carriers.

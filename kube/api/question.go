@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"fairlead/kube/fault"
 	"fairlead/kube/jsonstream"
 )
@@ -126,4 +128,24 @@ func (a *Client) May(ctx context.Context, wanted Right) (bool, error) {
 		"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": map[string]any{"resourceAttributes": wanted},
 	}
 	return Ask(ctx, a, q, ObjectOf("SelfSubjectAccessReview", readReview))
+}
+
+// MayEach returns which of some rights the user has in a namespace. The rights have no namespace of their own. It asks for all
+// of them at the same time.
+func (a *Client) MayEach(ctx context.Context, namespace string, rights ...Right) (map[Right]bool, error) {
+	answers := make([]bool, len(rights))
+	var group errgroup.Group
+	for i, right := range rights {
+		right.Namespace = namespace
+		group.Go(func() (err error) {
+			answers[i], err = a.May(ctx, right)
+			return err
+		})
+	}
+	err := group.Wait()
+	has := make(map[Right]bool, len(rights))
+	for i, right := range rights {
+		has[right] = answers[i]
+	}
+	return has, err
 }

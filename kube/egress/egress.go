@@ -33,16 +33,22 @@ type Status struct {
 
 // CheckRights returns a *fault.MissingRights unless the user has all the rights that making and removing the proxy takes.
 func CheckRights(ctx context.Context, client *api.Client, s Spec) error {
+	verbs := []string{"get", "create", "delete"}
+	var needed []api.Right
+	for _, r := range s.resources() {
+		for _, verb := range verbs {
+			needed = append(needed, r.right(verb))
+		}
+	}
+	has, err := client.MayEach(ctx, s.Namespace, needed...)
+	if err != nil {
+		return err
+	}
 	var missing fault.MissingRights
 	for _, r := range s.resources() {
 		lacking := fault.Forbidden{Resource: r.name, Namespace: s.Namespace}
-		resource, group, _ := strings.Cut(r.name, ".")
-		for _, verb := range []string{"get", "create", "delete"} {
-			may, err := client.May(ctx, api.Right{Namespace: s.Namespace, Verb: verb, Group: group, Resource: resource})
-			if err != nil {
-				return err
-			}
-			if !may {
+		for _, verb := range verbs {
+			if !has[r.right(verb)] {
 				lacking.Verbs = append(lacking.Verbs, verb)
 			}
 		}

@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"fairlead/kube/api"
 	"fairlead/kube/jsonstream"
@@ -16,6 +17,12 @@ var (
 	services    = resource{"Service", "services"}
 	deployments = resource{"Deployment", "deployments.apps"}
 )
+
+// right returns a right to the resource.
+func (r resource) right(verb string) api.Right {
+	name, group, _ := strings.Cut(r.name, ".")
+	return api.Right{Verb: verb, Group: group, Resource: name}
+}
 
 // found is what is read of an object in the cluster.
 type found struct {
