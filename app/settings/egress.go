@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -61,12 +60,7 @@ func withEgress(upstreams map[string]Upstream, e Egress) map[string]Upstream {
 	if e == (Egress{}) {
 		return upstreams
 	}
-	all := maps.Clone(upstreams)
-	if all == nil {
-		all = map[string]Upstream{}
-	}
-	all[EgressName] = e.upstream()
-	return all
+	return with(upstreams, EgressName, e.upstream())
 }
 
 // An EgressRecord saves the egress of one context. Its methods are like those of Settings that save something.

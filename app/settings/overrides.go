@@ -38,14 +38,19 @@ func (o *overrides) SetContexts(names iter.Seq[string]) {
 func (o *overrides) ListenAt(name string, addresses ...netip.AddrPort) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
-	o.at = maps.Clone(o.at) // other goroutines may be reading the old map
-	if o.at == nil {
-		o.at = map[string][]netip.AddrPort{}
-	}
-	o.at[name] = nil
+	var unmapped []netip.AddrPort
 	for _, at := range addresses {
-		o.at[name] = append(o.at[name], netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+		unmapped = append(unmapped, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
 	}
+	o.at = with(o.at, name, unmapped)
+}
+
+// with returns a copy of a map with another value, because other goroutines may be reading the map.
+func with[V any](m map[string]V, name string, value V) map[string]V {
+	changed := map[string]V{}
+	maps.Copy(changed, m)
+	changed[name] = value
+	return changed
 }
 
 // UseNamespace sets the namespace of a context's names without one, in place of that in its settings, until SetNamespace
@@ -73,11 +78,7 @@ func (o *overrides) ForwardOnly(name string, forwards ...Endpoint) error {
 	}
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
-	o.only = maps.Clone(o.only) // other goroutines may be reading the old map
-	if o.only == nil {
-		o.only = map[string][]Endpoint{}
-	}
-	o.only[name] = append([]Endpoint{}, forwards...) // not nil
+	o.only = with(o.only, name, forwards)
 	return nil
 }
 
@@ -86,11 +87,7 @@ func (o *overrides) ForwardOnly(name string, forwards ...Endpoint) error {
 func (o *overrides) UseKonnectivity(name string, k Konnectivity) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
-	o.konnectivity = maps.Clone(o.konnectivity) // other goroutines may be reading the old map
-	if o.konnectivity == nil {
-		o.konnectivity = map[string]Konnectivity{}
-	}
-	o.konnectivity[name] = k
+	o.konnectivity = with(o.konnectivity, name, k)
 }
 
 // override returns the settings of all contexts with the overrides that concern more than one of them.
@@ -108,7 +105,7 @@ func (o *overrides) overrideContext(c Context) (changed Context, forwardsOnly bo
 	if namespace := o.namespaces[c.Name]; namespace != "" {
 		c.Namespace = namespace
 	}
-	if only := o.only[c.Name]; only != nil {
+	if only, ok := o.only[c.Name]; ok {
 		c.NoProxy, c.Endpoints = true, append(slices.Clone(c.Endpoints[:1]), only...)
 		return c, true
 	}
