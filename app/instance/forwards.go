@@ -32,15 +32,10 @@ type TakenError struct {
 
 func (e *TakenError) Error() string { return e.text }
 
-// AddForward gives a context that is on a fixed local port, keeps it in the state, and returns when it listens. If something
-// else has the address, the error is a *TakenError.
+// AddForward adds a fixed local port to a context that is on, keeps it in the state, and returns when the port listens. If
+// something else has the address, the error is a *TakenError.
 func (p *Instance) AddForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint) error {
 	return forwardChange{p, model, name}.add(ctx, e, false)
-}
-
-// ReplaceForward is like AddForward, but if the context's port has another target, it replaces that.
-func (p *Instance) ReplaceForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint) error {
-	return forwardChange{p, model, name}.add(ctx, e, true)
 }
 
 // A forwardChange adds or removes a fixed local port of one context.
@@ -50,6 +45,7 @@ type forwardChange struct {
 	name  string
 }
 
+// add is Instance.AddForward. With replace, a forward that a command or the menu made at the same address is replaced.
 func (c forwardChange) add(ctx context.Context, e settings.Endpoint, replace bool) error {
 	if err := e.Check(); err != nil {
 		return err
@@ -205,11 +201,8 @@ func (c *controlled) forward(ctx context.Context, name string, f control.Forward
 	if err != nil {
 		return "", err
 	}
-	add := c.AddForward
-	if f.Replace {
-		add = c.ReplaceForward
-	}
-	if err := add(ctx, c.model.Manager, name, settings.Endpoint{Address: at, To: f.Target, Protocol: settings.Protocol(f.Protocol)}); err != nil {
+	e := settings.Endpoint{Address: at, To: f.Target, Protocol: settings.Protocol(f.Protocol)}
+	if err := (forwardChange{c.Instance, c.model.Manager, name}).add(ctx, e, f.Replace); err != nil {
 		return "", err
 	}
 	return c.Missing(ctx, name, f.Target), nil
