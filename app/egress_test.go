@@ -57,7 +57,7 @@ func (r *running) egressStatus(t *testing.T, args ...string) (s egressStatus) {
 	return s
 }
 
-// The way of a proxy that is deployed by a command: it is asked for, fits the Pod Security level restricted, becomes the
+// The life of a proxy that is deployed by a command: it is asked for, fits the Pod Security level restricted, becomes the
 // route of the running context, carries a connection to a host that only it knows, and is removed with nothing left.
 func TestAnEgressIsDeployedUsedAndRemoved(t *testing.T) {
 	namespace := egressNamespace(t, "egress-used", "")
@@ -175,7 +175,7 @@ func TestAForeignObjectIsLeftAlone(t *testing.T) {
 	}
 }
 
-// What another one has made is used, and not removed; what is made in its place after a removal is not removed either.
+// A proxy that another Fairlead has made is used, and not removed. One that is made in its place later is not removed either.
 func TestWhatAnotherHasMadeIsUsedAndStays(t *testing.T) {
 	namespace := egressNamespace(t, "egress-shared", "")
 	first, second := &running{state: t.TempDir()}, &running{state: t.TempDir()}
@@ -210,7 +210,7 @@ func TestWhatAnotherHasMadeIsUsedAndStays(t *testing.T) {
 	}
 }
 
-// Who may not deploy gets the rights that are missing, and the manifest for someone who has them. After that it is used.
+// A user who may not deploy gets the rights that are missing, and a manifest for someone who has them, whose proxy is used.
 func TestWithoutTheRightsThereIsAManifest(t *testing.T) {
 	r := &running{state: t.TempDir()}
 	deploy := []string{"deploy", "demo-team", "-n", "team", "--image", ready, "--yes"}

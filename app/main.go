@@ -71,7 +71,7 @@ func untilSignal() (_ context.Context, ignore func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	received, ignored := make(chan os.Signal, 1), make(chan struct{})
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // as it is below nohup
+		if !signal.Ignored(s) { // as with nohup
 			signal.Notify(received, s)
 		}
 	}
@@ -88,7 +88,7 @@ func untilSignal() (_ context.Context, ignore func()) {
 
 // endAs ends this process as the program of run has ended.
 func endAs(ended *cli.Ended) {
-	// By these signals a process of Go ends as others do. For others it has words of its own.
+	// These signals end a Go program as they end any other. For some others it prints a trace first.
 	if s := ended.Signal; s == syscall.SIGINT || s == syscall.SIGTERM || s == syscall.SIGHUP || s == syscall.SIGKILL {
 		signal.Reset(s)
 		if self, err := os.FindProcess(os.Getpid()); err == nil && self.Signal(s) == nil {

@@ -192,7 +192,7 @@ func TestSignalsArePassedInside(t *testing.T) {
 	}
 }
 
-// What ignores a signal, as below nohup, ignores it inside as well.
+// A signal that is ignored, as with nohup, is ignored inside as well.
 func TestIgnoredSignalsStayIgnoredInside(t *testing.T) {
 	r := runInside(t, nil, nil, "sh", "-c", "kill -HUP $$; kill -HUP $PPID; echo alive")
 	args := append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, r.Args...)

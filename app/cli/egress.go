@@ -68,7 +68,7 @@ func (t egressTarget) inCluster(ctx context.Context, do func(*kube.Cluster) erro
 	return t.explained(ctx, doErr)
 }
 
-// explained returns an error of the cluster with the text for the user, and others as they are.
+// explained returns the text for the user in place of an error of the cluster, and any other error as it is.
 func (t egressTarget) explained(ctx context.Context, err error) error {
 	var other *instance.OtherNamespaceError
 	var own *egressError

@@ -118,8 +118,8 @@ func endpointOf(f command.Forward, o command.Options, namespace string) (setting
 	return e, e.Check()
 }
 
-// commandLine returns the command line of forwards of a context. With yes it confirms production, and a local port stands
-// in it instead of theirs unless that is empty.
+// commandLine returns the command line that makes forwards of a context. With yes it confirms production. local replaces the
+// local port of a single forward, unless it is empty.
 func commandLine(o command.Options, name string, endpoints []settings.Endpoint, yes bool, local string) string {
 	words := []string{"fairlead forward"}
 	if yes {

@@ -37,7 +37,7 @@ func Gateway(ctx context.Context, o command.Options) error {
 	defer stop()
 	endProbes, err := serveProbes(o.Health, probes{log: outputs.Log, stopping: ctx.Done()})
 	if err != nil {
-		stop()
+		stop() // so that Serve only closes the listener
 		return errors.Join(err, proxy.Serve(ctx))
 	}
 	defer endProbes()

@@ -17,7 +17,7 @@ import (
 	"fairlead/app/session"
 )
 
-// A probes answers the probes of a kubelet: /healthz while the program runs, and /readyz while connections can be made.
+// probes answers the probes of a kubelet: /healthz while the program runs, and /readyz while connections can be made.
 type probes struct {
 	log      zerolog.Logger
 	stopping <-chan struct{}             // closed when the program ends

@@ -176,7 +176,7 @@ func explainTo(to io.Writer, wanted bool) func(context, target string, said expl
 			return
 		}
 		last, at = line, time.Now()
-		_, _ = io.WriteString(to, line) // there is nothing else to say it to
+		_, _ = io.WriteString(to, line) // there is nowhere else to report it
 	}
 }
 

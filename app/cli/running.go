@@ -59,7 +59,7 @@ func printConnections(out table.Output, o command.Options, open []control.Connec
 	return err
 }
 
-// printNone prints text that there is nothing to print, on stderr as kubectl does.
+// printNone prints a sentence that says that there is nothing to print, on stderr as kubectl does.
 func printNone(text string) error {
 	_, err := fmt.Fprintln(os.Stderr, text)
 	return err

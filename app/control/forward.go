@@ -10,7 +10,7 @@ type Forward struct {
 	Listen   string `json:"listen"`             // host:port
 	Target   string `json:"target,omitempty"`   // host:port, whose port may be a name
 	Protocol string `json:"protocol,omitempty"` // "tcp" or "http"
-	Replace  bool   `json:"replace,omitempty"`  // of another target, to which the context's port may lead so far
+	Replace  bool   `json:"replace,omitempty"`  // the port's target, if the context has the port with another one
 }
 
 type forwardRequest struct {
@@ -22,8 +22,8 @@ type forwardAnswer struct {
 	Note string `json:"note,omitempty"`
 }
 
-// Forward gives a context that is on a fixed local port, and returns when it listens. It is kept until Unforward. The note
-// says that the target does not exist now; it may be empty.
+// Forward adds a fixed local port to a context that is on, and returns when the port listens. It is kept until Unforward. The
+// note is empty, or says that the target does not exist now.
 func (c *Client) Forward(ctx context.Context, name string, f Forward) (note string, err error) {
 	var answer forwardAnswer
 	err = callWith(ctx, c.slow, http.MethodPost, "/v1/forward", forwardRequest{name, f}, &answer)

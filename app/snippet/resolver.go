@@ -67,8 +67,8 @@ func MakeResolver(kind string, n Nameserver) (Snippet, error) {
 	return r.write(n), nil
 }
 
-// notInDomain reports whether a character is none of a domain's. None of a domain's has a meaning in a shell, or is a
-// separator in a file's name or in the settings of a resolver.
+// notInDomain reports whether a character cannot be in a domain. The others have no meaning in a shell, and separate nothing
+// in the name of a file or in the settings of a resolver.
 func notInDomain(c rune) bool {
 	return !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.')
 }
