@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 
@@ -90,6 +91,54 @@ func TestASocketThatIsNotConnectedYetIsNobodys(t *testing.T) {
 		}
 	}
 	t.Error("all were accepted")
+}
+
+// Whether a socket of a namespace is still open is asked by a socket that was opened in that namespace.
+func TestSocketsThatNoProgramHasOpenHaveDeparted(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets, err := peer.SocketsOf(os.NewFile(uintptr(fd), "sock_diag"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	conn, err := net.Dial("tcp4", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := ln.Accept() // it stays open
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	client, local := conn.LocalAddr().(*net.TCPAddr).AddrPort(), ln.Addr().(*net.TCPAddr).AddrPort()
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if sockets.Departed(client, local) {
+		t.Error("a client that has ended its direction only has departed")
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !sockets.Departed(client, local) {
+		t.Error("a client that has closed its connection has not departed")
+	}
+	if !sockets.Departed(netip.AddrPortFrom(client.Addr(), 1), local) {
+		t.Error("a client that there never was has not departed")
+	}
+	if err := errors.Join(sockets.Close(), sockets.Close()); err != nil {
+		t.Error(err)
+	}
+	if sockets.Departed(client, local) {
+		t.Error("without its socket, it knows who has departed")
+	}
 }
 
 func BenchmarkPeerCheck(b *testing.B) {
