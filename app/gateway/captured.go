@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"net"
-	"slices"
 
 	"fairlead/kube"
 	"fairlead/proxy"
@@ -13,14 +12,12 @@ import (
 const HostName = "host.fairlead"
 
 // hostRule leads to this machine's loopback.
-func hostRule() proxy.Rule {
-	return proxy.Rule{Name: "host", Match: func(_ context.Context, t proxy.Target) (proxy.Dialer, error) {
-		if t.Host != HostName {
-			return nil, nil
-		}
-		return loopback{}, nil
-	}}
-}
+var hostRule = proxy.Rule{Name: "host", Match: func(_ context.Context, t proxy.Target) (proxy.Dialer, error) {
+	if t.Host != HostName {
+		return nil, nil
+	}
+	return loopback{}, nil
+}}
 
 // loopback dials ports of this machine's loopback.
 type loopback struct{}
@@ -87,6 +84,3 @@ func (p *Gateway) Instances(ctx context.Context, host, port string) (found []kub
 
 // Namespace returns the namespace of names that have none.
 func (p *Gateway) Namespace() string { return p.Cluster().Namespace() }
-
-// capturedRules returns the rules for the targets of captured connections.
-func capturedRules(rules []proxy.Rule) []proxy.Rule { return slices.Insert(rules, 0, hostRule()) }

@@ -194,7 +194,7 @@ func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.
 	}
 	config.Peer = peerOf(c)
 	if g.config.Captured {
-		config.Peer, config.Rules = nil, capturedRules(config.Rules)
+		config.Peer, config.Rules = nil, append([]proxy.Rule{hostRule}, config.Rules...)
 	}
 	return config
 }
