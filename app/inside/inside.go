@@ -16,6 +16,7 @@ import (
 
 	"fairlead/app/gateway"
 	"fairlead/app/netns"
+	"fairlead/proxy"
 	"fairlead/proxy/capture"
 	"fairlead/proxy/nameserver"
 	"fairlead/proxy/peer"
@@ -54,6 +55,9 @@ var range6 = netip.MustParsePrefix("fd5e:a1fa:1ead::/64")
 
 // nameLasts is how long a program may keep an answer about a name.
 const nameLasts = 5 * time.Second
+
+// If a captured connection were no proxy.Pending, its client would not be answered.
+var _ proxy.Pending = (*capture.Conn)(nil)
 
 // Run runs a program and returns its status. If it cannot start the program, the error is a *netns.Error, or
 // one of the context.
