@@ -22,7 +22,7 @@ import (
 func insiders() map[string]*syscall.Credential {
 	users := map[string]*syscall.Credential{"own user": nil}
 	if os.Geteuid() == 0 {
-		users["ordinary user"] = &syscall.Credential{Uid: 1001, Gid: 1001, NoSetGroups: false}
+		users["ordinary user"] = &syscall.Credential{Uid: 1001, Gid: 1001}
 	}
 	return users
 }
